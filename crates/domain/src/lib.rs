@@ -1,0 +1,29 @@
+//! What disaster recovery is about, and nothing else: no I/O, no clock, no randomness.
+//!
+//! A *group* protects servers between two *sites*. What both sites must agree on is its [`Document`];
+//! what each site knows for itself stands beside it in [`Group`]. States are enums with one transition
+//! function each, so that an illegal change is an error where it is made and not a surprise later.
+
+pub mod bundle;
+pub mod document;
+pub mod group;
+pub mod ids;
+pub mod mapping;
+pub mod member;
+pub mod operation;
+pub mod policy;
+pub mod site;
+pub mod sync;
+pub mod tenant;
+
+pub use bundle::{Bundle, BundleError, Checksum};
+pub use document::{Document, Intent, IntentState, SiteRef, Stamp, VolumeTypeRef};
+pub use group::{ConsistencyGroup, ConsistencyGroupStatus, Group, GroupStatus, IllegalTransition, ReplicationType};
+pub use ids::*;
+pub use mapping::Mappings;
+pub use member::{Member, MemberState, MemberStatus, MemberVolume};
+pub use operation::{Operation, OperationKind, OperationStatus, Outcome, Phase, StepError, StepReport};
+pub use policy::{ArraySide, Policy, PolicyStatus};
+pub use site::{Site, SiteStatus, SiteType};
+pub use sync::{Nonce, Receipt, Statement, SyncEntry, SyncState, SyncStatus};
+pub use tenant::TenantMapping;
