@@ -1,0 +1,3 @@
+//! The simulated sites, seen from outside.
+
+mod http;
