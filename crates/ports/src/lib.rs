@@ -1,1 +1,16 @@
-//! 
+//! The traits by which the inside asks for the outside world.
+//!
+//! Workflows and use cases know clouds, arrays and the database only from here. Every failure is sorted by
+//! what may be done about it ([`Class`]), because that, and not its cause, decides the next move.
+
+pub mod array;
+pub mod cloud;
+pub mod clock;
+pub mod error;
+pub mod store;
+
+pub use array::Array;
+pub use clock::{Clock, SystemClock};
+pub use cloud::Cloud;
+pub use error::{Class, Kind, PortError, PortResult};
+pub use store::{Store, StoreError};

@@ -1,1 +1,23 @@
-//! 
+//! Journalled sagas: long work over other people's systems that survives any crash.
+//!
+//! A saga is a DAG of steps. Before and after every effect an event goes into the journal, in a transaction
+//! that also checks that this engine still owns the saga. What to do next is decided by a pure core from the
+//! DAG and the journal alone ([`decide`]), so a crashed saga is resumed by reading, not by remembering.
+//!
+//! Two rules differ from the usual sagas. *Undo is owed from the intent on*: a step that failed half-way is
+//! undone too. And there is a *pivot*: before it a failure rolls everything back, after it the saga only goes
+//! forward, and where it can't it waits for the operator.
+
+pub mod dag;
+pub mod decide;
+pub mod driver;
+pub mod event;
+pub mod journal;
+pub mod state;
+
+pub use dag::{Dag, DagError, Node, RetryPolicy, StepKind};
+pub use decide::{Action, decide};
+pub use driver::{Driver, StepContext, StepFailure, Steps};
+pub use event::{Event, FailureClass, Record, SagaOutcome};
+pub use journal::{Claim, Journal, JournalError, NewSaga, Owner, SagaHeader};
+pub use state::{State, StepState};

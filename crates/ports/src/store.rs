@@ -1,0 +1,127 @@
+//! The database. One method is one transaction; none escapes.
+//!
+//! A group is stored and loaded whole. Writers give back the revision that they read, and a stale one is
+//! refused ([`StoreError::Stale`]), so two requests can't build on the same past.
+
+use async_trait::async_trait;
+use protector_domain::{
+    Group, GroupId, Nonce, Operation, OperationId, ProjectId, Site, SiteId, SyncEntry, TenantMapping, TenantMappingId,
+};
+use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
+use secrecy::SecretString;
+
+use crate::cloud::Credentials;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else changed it meanwhile: read again.
+    #[error("{0} was changed by another request meanwhile")]
+    Stale(String),
+    /// A unique name or id is taken.
+    #[error("{0} exists already")]
+    Exists(String),
+    #[error("{0} does not exist")]
+    Missing(String),
+    /// The subject has a live saga already; it is named.
+    #[error("another change of it is still running: {0}")]
+    Busy(String),
+    /// The nonce is unknown, used or too old.
+    #[error("the statement doesn't answer a nonce of this site, or is older than 60 seconds")]
+    Nonce,
+    /// The engine that writes no longer owns the saga.
+    #[error("this engine no longer owns the work")]
+    Fenced,
+    #[error("the database can't be reached or refused")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the database holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// What a change of a group takes along in its transaction.
+#[derive(Default)]
+pub struct Along<'a> {
+    /// Used up by this change.
+    pub nonce: Option<&'a str>,
+    /// Work that the engine is to do because of it.
+    pub saga: Option<NewSaga>,
+    pub operation: Option<&'a Operation>,
+    pub entry: Option<SyncEntry>,
+    /// Tenant trust to keep (sealed) for the group, per site.
+    pub trusts: Vec<(SiteId, SecretString)>,
+    /// Array tokens to keep (sealed) for the group's policy, per site.
+    pub array_tokens: Vec<(SiteId, SecretString)>,
+    /// Where an engine writes: the claim that must still hold.
+    pub claim: Option<&'a Claim>,
+}
+
+/// Which part of a list. Lists are sorted newest first unless the key says otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    pub limit: Option<usize>,
+    /// The id after which to go on.
+    pub marker: Option<String>,
+    pub sort_key: Option<String>,
+    pub ascending: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct GroupFilter {
+    pub project: Option<ProjectId>,
+    pub name: Option<String>,
+    pub status: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct OperationFilter {
+    pub project: Option<ProjectId>,
+    pub group: Option<GroupId>,
+    pub status: Option<String>,
+    pub operation_type: Option<String>,
+}
+
+#[async_trait]
+pub trait Store: Journal {
+    /// This site's own identity, made by `protector-manage db sync`.
+    async fn local_site_id(&self) -> StoreResult<SiteId>;
+
+    // Sites
+    async fn insert_site(&self, site: &Site, credentials: Option<&Credentials>) -> StoreResult<()>;
+    /// `credentials` of `None` leaves the stored ones as they are.
+    async fn update_site(&self, site: &Site, credentials: Option<&Credentials>) -> StoreResult<()>;
+    async fn delete_site(&self, id: SiteId) -> StoreResult<()>;
+    async fn sites(&self) -> StoreResult<Vec<Site>>;
+    async fn site(&self, id: SiteId) -> StoreResult<Option<Site>>;
+    async fn site_credentials(&self, id: SiteId) -> StoreResult<Option<Credentials>>;
+
+    // Tenant mappings
+    async fn insert_tenant_mapping(&self, mapping: &TenantMapping) -> StoreResult<()>;
+    async fn delete_tenant_mapping(&self, id: TenantMappingId) -> StoreResult<()>;
+    async fn tenant_mappings(&self) -> StoreResult<Vec<TenantMapping>>;
+
+    // Groups
+    async fn insert_group(&self, group: &Group, along: Along<'_>) -> StoreResult<()>;
+    /// Writes the group if its stored revision is still `group.revision`; answers it with the next one.
+    async fn update_group(&self, group: &Group, along: Along<'_>) -> StoreResult<Group>;
+    /// Removes the group with everything of it but its operations (the audit trail stays).
+    async fn delete_group(&self, id: GroupId, along: Along<'_>) -> StoreResult<()>;
+    async fn group(&self, id: GroupId) -> StoreResult<Option<Group>>;
+    async fn groups(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>>;
+    async fn group_trust(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
+    async fn array_token(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
+    /// The saga that works on the group right now.
+    async fn live_saga(&self, id: GroupId) -> StoreResult<Option<SagaHeader>>;
+
+    // Sync
+    async fn insert_nonce(&self, nonce: &Nonce) -> StoreResult<()>;
+    async fn sync_log(&self, id: GroupId, limit: usize) -> StoreResult<Vec<SyncEntry>>;
+
+    // Operations
+    async fn update_operation(&self, operation: &Operation, claim: Option<&Claim>) -> StoreResult<()>;
+    async fn operation(&self, id: OperationId) -> StoreResult<Option<Operation>>;
+    async fn operations(&self, filter: &OperationFilter, page: &Page) -> StoreResult<Vec<Operation>>;
+
+    /// A cheap question that fails where the database is down.
+    async fn ping(&self) -> StoreResult<()>;
+}

@@ -1,0 +1,2 @@
+pub enum Action {}
+pub fn decide() {}
