@@ -3,14 +3,18 @@
 //! Workflows and use cases know clouds, arrays and the database only from here. Every failure is sorted by
 //! what may be done about it ([`Class`]), because that, and not its cause, decides the next move.
 
+pub mod access;
 pub mod array;
 pub mod cloud;
 pub mod clock;
 pub mod error;
+pub mod secrets;
 pub mod store;
 
+pub use access::{AccessError, Directory};
 pub use array::Array;
 pub use clock::{Clock, SystemClock};
 pub use cloud::Cloud;
 pub use error::{Class, Kind, PortError, PortResult};
+pub use secrets::{SealError, Sealer};
 pub use store::{Store, StoreError};

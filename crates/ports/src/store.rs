@@ -22,6 +22,9 @@ pub enum StoreError {
     Exists(String),
     #[error("{0} does not exist")]
     Missing(String),
+    /// Something else refers to it.
+    #[error("{0} is still in use")]
+    InUse(String),
     /// The subject has a live saga already; it is named.
     #[error("another change of it is still running: {0}")]
     Busy(String),
