@@ -1,3 +1,5 @@
 //! The simulated sites, seen from outside.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod http;

@@ -11,8 +11,9 @@ use super::query::Query;
 /// The array cuts longer pages silently.
 const MAX_PAGE: usize = 1000;
 
-/// Filter, order and cut the items of a list as the query says.
-pub(super) fn list(mut items: Vec<Value>, query: &Query) -> ApiResult<Value> {
+/// Filter, order and cut the items of a list as the query says. Not every list has page tokens; the others are
+/// read on with an offset.
+pub(super) fn list(mut items: Vec<Value>, query: &Query, tokens: bool) -> ApiResult<Value> {
     if let Some(text) = query.text("filter").filter(|text| !text.is_empty()) {
         let filter = Filter::parse(text)?;
         items.retain(|item| filter.matches(item));
@@ -42,7 +43,7 @@ pub(super) fn list(mut items: Vec<Value>, query: &Query) -> ApiResult<Value> {
     }
     let more = items.len() > limit;
     items.truncate(limit);
-    let token = if more && sorts.is_empty() {
+    let token = if more && tokens && sorts.is_empty() {
         items.last().map(|item| encode(&key(item)))
     } else {
         None
@@ -153,6 +154,7 @@ mod tests {
         let first = list(
             items(&["b", "d", "f"]),
             &Query::parse("limit=2&total_item_count=True"),
+            true,
         )
         .unwrap();
         assert_eq!(
@@ -164,11 +166,12 @@ mod tests {
         let second = list(
             items(&["a", "c", "e", "f"]),
             &Query::parse(&format!("limit=2&continuation_token={token}")),
+            true,
         )
         .unwrap();
         assert_eq!(names(&second), ["e", "f"]);
         assert_eq!(second["continuation_token"], Value::Null);
-        assert!(list(Vec::new(), &Query::parse("continuation_token=zz")).is_err());
+        assert!(list(Vec::new(), &Query::parse("continuation_token=zz"), true).is_err());
     }
 
     #[test]
@@ -176,6 +179,7 @@ mod tests {
         let answer = list(
             items(&["a", "ccc", "bb"]),
             &Query::parse("sort=size-&limit=1&offset=1"),
+            true,
         )
         .unwrap();
         assert_eq!(names(&answer), ["bb"]);
@@ -183,7 +187,12 @@ mod tests {
             (&answer["more_items_remaining"], &answer["continuation_token"]),
             (&json!(true), &Value::Null)
         );
-        let count = list(items(&["a", "b"]), &Query::parse("limit=0&total_item_count=true")).unwrap();
+        let count = list(
+            items(&["a", "b"]),
+            &Query::parse("limit=0&total_item_count=true"),
+            true,
+        )
+        .unwrap();
         assert_eq!((names(&count).len(), &count["total_item_count"]), (0, &json!(2)));
     }
 }

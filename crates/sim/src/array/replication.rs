@@ -178,11 +178,10 @@ fn start(world: &mut World, now: u64) -> bool {
             .link(&transfer.from, &transfer.to)
             .map(|link| link.config.clone())
             .unwrap_or_default();
-        let sending = if link.bytes_per_second == 0 {
-            0
-        } else {
-            bytes.saturating_mul(1000) / link.bytes_per_second
-        };
+        let sending = bytes
+            .saturating_mul(1000)
+            .checked_div(link.bytes_per_second)
+            .unwrap_or_default();
         let transfer = &mut world.transfers[at];
         transfer.bytes = bytes;
         transfer.needs = link.transfer_millis + sending;

@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCod
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::ask::{Answer, Ask};
+use super::ask::Ask;
 use super::config::ArrayConfig;
 use super::error::{ApiError, ApiResult};
 use super::fabric::Inner;
 use super::query::Query;
+use super::routes;
 use super::world::new_id;
-use super::{page, routes};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const API_TOKEN: HeaderName = HeaderName::from_static("api-token");
@@ -171,11 +171,7 @@ impl Door {
                 strict: self.fabric.strict,
                 now,
             };
-            Ok(match routes::dispatch(world, method, path, &ask)? {
-                Answer::List(items) => Some(page::list(items, query)?),
-                Answer::Items(items) => Some(json!({"items": items})),
-                Answer::Empty => None,
-            })
+            routes::dispatch(world, method, path, &ask)
         })
     }
 }

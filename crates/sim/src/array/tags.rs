@@ -30,6 +30,17 @@ fn in_namespaces(tag: &Tag, namespaces: &[String]) -> bool {
     namespaces.iter().any(|pattern| wildcard(&tag.namespace, pattern))
 }
 
+/// All of an array's tags can't be asked for at once.
+fn require_resources(ask: &Ask<'_>) -> ApiResult<()> {
+    if ask.query.list("resource_names").is_empty() && ask.query.list("resource_ids").is_empty() {
+        return Err(ApiError::new(
+            "resource_names",
+            "One of resource_names or resource_ids is required.",
+        ));
+    }
+    Ok(())
+}
+
 fn resources(ask: &Ask<'_>, world: &mut World) -> ApiResult<Vec<String>> {
     let array = world.array(ask.array)?;
     ask.pick_by(
@@ -42,13 +53,14 @@ fn resources(ask: &Ask<'_>, world: &mut World) -> ApiResult<Vec<String>> {
 }
 
 pub(super) fn get(world: &mut World, ask: &Ask<'_>) -> ApiResult<Answer> {
+    if ask.strict {
+        require_resources(ask)?;
+    }
     let (names, namespaces) = (resources(ask, world)?, namespaces(ask));
-    let keys = ask.query.list("keys");
     let array = world.array(ask.array)?;
     let mut items = Vec::new();
     for volume in names.iter().filter_map(|name| array.volumes.get(name)) {
-        let wanted =
-            |tag: &&Tag| in_namespaces(tag, &namespaces) && (keys.is_empty() || keys.contains(&tag.key));
+        let wanted = |tag: &&Tag| in_namespaces(tag, &namespaces);
         items.extend(volume.tags.iter().filter(wanted).map(|tag| view(volume, tag)));
     }
     Ok(Answer::List(items))
@@ -98,7 +110,14 @@ fn read(value: &Value) -> ApiResult<Tag> {
 }
 
 pub(super) fn delete(world: &mut World, ask: &Ask<'_>) -> ApiResult<Answer> {
+    require_resources(ask)?;
     let (names, namespaces, keys) = (resources(ask, world)?, namespaces(ask), ask.query.list("keys"));
+    if namespaces.len() > 1 {
+        return Err(ApiError::new(
+            "namespaces",
+            "Only one namespace is allowed per delete request.",
+        ));
+    }
     if keys.is_empty() {
         return Err(ApiError::new("keys", "keys is required."));
     }

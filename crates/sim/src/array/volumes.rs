@@ -131,7 +131,11 @@ pub(super) fn post(world: &mut World, ask: &Ask<'_>) -> ApiResult<Answer> {
         };
         array.volumes.insert(name.clone(), volume);
         for (_, group) in joins.iter().filter(|(joiner, _)| joiner == name) {
-            if let Some(group) = array.groups.get_mut(group) {
+            if let Some(group) = array
+                .groups
+                .get_mut(group)
+                .filter(|group| !group.volumes.contains(name))
+            {
                 group.volumes.push(name.clone());
             }
         }
@@ -150,7 +154,7 @@ fn views(array: &Array, names: &[String], now: u64) -> Answer {
 }
 
 fn check_size(name: &str, size: u64) -> ApiResult<()> {
-    if SIZES.contains(&size) && size % 512 == 0 {
+    if SIZES.contains(&size) && size.is_multiple_of(512) {
         return Ok(());
     }
     Err(ApiError::new(name, "Invalid volume size."))
