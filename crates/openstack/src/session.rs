@@ -1,0 +1,392 @@
+//! A call as one actor at one cloud, within one deadline.
+//!
+//! The deadline belongs to the port's method, not to the HTTP call: signing in, renewal, pages and retries
+//! all come out of the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method};
+use protector_ports::cloud::{Access, Actor};
+use protector_ports::{Kind, PortError, PortResult};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::auth::{Token, Tokens, identity_root};
+use crate::catalog::{self, NoEndpoint};
+use crate::failure::{Ask, Service};
+use crate::microversion;
+use crate::transport::{Answer, Exchange, Transport};
+
+/// Reads that met an overloaded service are asked again this often.
+const MAX_RETRIES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Things asked for per page, which is also what the services allow at most by default.
+const PAGE: usize = 1000;
+/// More pages than any project has; a list that goes on is not to be believed.
+const MAX_PAGES: usize = 200;
+
+pub(crate) struct Inner {
+    pub transport: Transport,
+    pub tokens: Tokens,
+    pub interface: String,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Session<'a> {
+    inner: &'a Inner,
+    pub access: &'a Access,
+    deadline: Instant,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(inner: &'a Inner, access: &'a Access) -> Self {
+        Self {
+            inner,
+            access,
+            deadline: Instant::now() + access.timeout,
+        }
+    }
+
+    pub async fn token(&self) -> PortResult<Arc<Token>> {
+        self.inner
+            .tokens
+            .get(&self.inner.transport, self.access, self.deadline)
+            .await
+    }
+
+    pub fn interface(&self) -> &str {
+        &self.inner.interface
+    }
+
+    pub fn get(&self, service: Service, what: &'static str, path: &[&str]) -> Call<'a> {
+        Call::new(*self, Method::GET, service, what, path)
+    }
+
+    pub fn post(&self, service: Service, what: &'static str, path: &[&str], body: Value) -> Call<'a> {
+        Call {
+            body: Some(body),
+            ..Call::new(*self, Method::POST, service, what, path)
+        }
+    }
+
+    pub fn put(&self, service: Service, what: &'static str, path: &[&str], body: Value) -> Call<'a> {
+        Call {
+            body: Some(body),
+            ..Call::new(*self, Method::PUT, service, what, path)
+        }
+    }
+
+    pub fn delete(&self, service: Service, what: &'static str, path: &[&str]) -> Call<'a> {
+        Call::new(*self, Method::DELETE, service, what, path)
+    }
+
+    fn root(&self, service: Service, token: &Token) -> PortResult<url::Url> {
+        // The catalog's Keystone may be another name of the one that gave the token; ask the one we know.
+        if service == Service::Identity {
+            return identity_root(self.access);
+        }
+        let (region, site, name) = (
+            self.access.region.as_deref(),
+            &self.access.site_name,
+            service.name(),
+        );
+        let place = region
+            .map(|region| format!(" in region {region}"))
+            .unwrap_or_default();
+        token
+            .catalog
+            .root(service, region, self.interface(), token.project_id.as_str())
+            .map_err(|missing| {
+                PortError::permanent(
+                    Kind::Invalid,
+                    match missing {
+                        NoEndpoint::Missing => {
+                            format!(
+                                "The catalog of {site} has no {} endpoint of {name}{place}.",
+                                self.interface()
+                            )
+                        }
+                        NoEndpoint::Unusable(url) => {
+                            format!(
+                                "The catalog of {site} has an unusable endpoint of {name}{place}: '{url}'."
+                            )
+                        }
+                    },
+                )
+            })
+    }
+}
+
+/// One call, which may become several exchanges.
+pub(crate) struct Call<'a> {
+    session: Session<'a>,
+    method: Method,
+    service: Service,
+    what: &'static str,
+    path: Vec<String>,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    /// Struck out of messages and logs.
+    secrets: Vec<&'a SecretString>,
+    /// Whether the answer holds a secret, so that no part of it may be repeated.
+    secret_answer: bool,
+    without_token: bool,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        session: Session<'a>,
+        method: Method,
+        service: Service,
+        what: &'static str,
+        path: &[&str],
+    ) -> Self {
+        Self {
+            session,
+            method,
+            service,
+            what,
+            path: path.iter().map(|part| (*part).to_owned()).collect(),
+            query: Vec::new(),
+            body: None,
+            secrets: Vec::new(),
+            secret_answer: false,
+            without_token: false,
+        }
+    }
+
+    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub fn query_if(self, wanted: bool, name: &'static str, value: &str) -> Self {
+        if wanted { self.query(name, value) } else { self }
+    }
+
+    /// A text in the path or the body that must not be repeated anywhere.
+    pub fn hiding(mut self, secret: &'a SecretString) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    pub fn with_secret_answer(mut self) -> Self {
+        self.secret_answer = true;
+        self
+    }
+
+    /// For what a service shows to everybody.
+    pub fn without_token(mut self) -> Self {
+        self.without_token = true;
+        self
+    }
+
+    /// For calls whose answer says nothing.
+    pub async fn send(self) -> PortResult<()> {
+        self.answer().await.map(|_| ())
+    }
+
+    /// For deletions and the like: what isn't there needs no doing.
+    pub async fn send_unless_gone(self) -> PortResult<()> {
+        match self.send().await {
+            Err(error) if error.is(Kind::NotFound) => Ok(()),
+            other => other,
+        }
+    }
+
+    pub async fn json<T: DeserializeOwned>(self) -> PortResult<T> {
+        let answer = self.answer().await?;
+        self.parse(&answer)
+    }
+
+    /// All pages of a list that is under `key`.
+    pub async fn list<T: DeserializeOwned>(mut self, key: &str) -> PortResult<Vec<T>> {
+        let mut all = Vec::new();
+        let asked = self.query.len();
+        let mut marker: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            self.query.truncate(asked);
+            self.query.push(("limit", PAGE.to_string()));
+            if let Some(marker) = &marker {
+                self.query.push(("marker", marker.clone()));
+            }
+            let answer = self.answer().await?;
+            let mut page: Map<String, Value> = self.parse(&answer)?;
+            let Some(Value::Array(items)) = page.remove(key) else {
+                return Err(self.ask().nonsense(&answer, &format!("no list '{key}'")));
+            };
+            let next = items
+                .last()
+                .and_then(|item| item.get("id")?.as_str())
+                .map(str::to_owned);
+            let ended = items.is_empty() || !has_next(&page);
+            for item in items {
+                all.push(
+                    T::deserialize(item).map_err(|error| self.ask().nonsense(&answer, &error.to_string()))?,
+                );
+            }
+            if ended {
+                return Ok(all);
+            }
+            if next.is_none() || next == marker {
+                return Err(self.ask().nonsense(&answer, "a list that doesn't go on"));
+            }
+            marker = next;
+        }
+        Err(PortError::permanent(
+            Kind::Protocol,
+            format!(
+                "{} at {} answered \"{}\" with a list that doesn't end.",
+                self.service.name(),
+                self.session.access.site_name,
+                self.what
+            ),
+        ))
+    }
+
+    fn parse<T: DeserializeOwned>(&self, answer: &Answer) -> PortResult<T> {
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            let why = if self.secret_answer {
+                "not shown".to_owned()
+            } else {
+                error.to_string()
+            };
+            self.ask()
+                .nonsense(answer, &why.chars().take(200).collect::<String>())
+        })
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        let access = self.session.access;
+        let mut secrets = self.secrets.clone();
+        match &access.actor {
+            Actor::Service(credentials) => secrets.push(&credentials.password),
+            Actor::Trust { trustee, trust_id } => secrets.extend([&trustee.password, trust_id]),
+            Actor::User { token, .. } => secrets.push(token),
+        }
+        Ask {
+            service: self.service,
+            site: &access.site_name,
+            what: self.what,
+            changes: self.method != Method::GET,
+            secrets,
+        }
+    }
+
+    async fn answer(&self) -> PortResult<Answer> {
+        let session = self.session;
+        let is_read = self.method == Method::GET;
+        // A caller's token isn't ours to renew.
+        let mut may_renew = !self.without_token && !matches!(session.access.actor, Actor::User { .. });
+        let mut retries = 0;
+        loop {
+            let token = if self.without_token {
+                None
+            } else {
+                Some(session.token().await?)
+            };
+            let result = self.once(token.as_deref()).await;
+            let (error, pause) = match result {
+                Ok(answer) if answer.status.is_success() => return Ok(answer),
+                Ok(answer) => {
+                    if answer.status == http::StatusCode::UNAUTHORIZED
+                        && let Some(token) = &token
+                    {
+                        session.inner.tokens.forget(session.access, token).await;
+                        if may_renew {
+                            may_renew = false;
+                            continue;
+                        }
+                    }
+                    let throttled = matches!(answer.status.as_u16(), 429 | 503);
+                    let pause =
+                        throttled.then(|| answer.retry_after.unwrap_or(FIRST_PAUSE * 2u32.pow(retries)));
+                    (self.ask().refused(&answer), pause)
+                }
+                Err(error) => (error, None),
+            };
+            let Some(pause) = pause.filter(|_| is_read && retries < MAX_RETRIES) else {
+                return Err(error);
+            };
+            // A pause that leaves no time to ask again helps nobody.
+            if Instant::now()
+                .checked_add(pause)
+                .is_none_or(|then| then >= session.deadline)
+            {
+                return Err(error);
+            }
+            tokio::time::sleep(pause.max(Duration::from_millis(50))).await;
+            retries += 1;
+        }
+    }
+
+    async fn once(&self, token: Option<&Token>) -> PortResult<Answer> {
+        let session = self.session;
+        let mut url = match token {
+            Some(token) => session.root(self.service, token)?,
+            None => identity_root(session.access)?,
+        };
+        let ask = self.ask();
+        if catalog::extend(&mut url, &self.path).is_none() {
+            return Err(PortError::permanent(
+                Kind::Invalid,
+                format!("\"{}\" has no URL.", self.what),
+            ));
+        }
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        let shown_path = if self.secrets.is_empty() {
+            url.path().to_owned()
+        } else {
+            self.path.first().cloned().unwrap_or_default()
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            headers.insert("x-auth-token", token.header.clone());
+        }
+        match self.service {
+            Service::Compute => {
+                headers.insert("openstack-api-version", version("compute", microversion::COMPUTE))
+            }
+            Service::Volume => {
+                headers.insert("openstack-api-version", version("volume", microversion::VOLUME))
+            }
+            Service::Identity | Service::Network => None,
+        };
+        let body = self.body.as_ref().map(|body| body.to_string().into_bytes());
+        let exchange = Exchange {
+            method: self.method.clone(),
+            url,
+            shown_path: &shown_path,
+            headers,
+            body,
+        };
+        session
+            .inner
+            .transport
+            .exchange(session.access.site, &ask, exchange, session.deadline)
+            .await
+    }
+}
+
+fn version(service: &str, version: &str) -> HeaderValue {
+    // Constants of visible ASCII.
+    HeaderValue::try_from(format!("{service} {version}")).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Nova names the links after the list, Cinder often after its singular: `volume_type_links`, `group_links`.
+fn has_next(page: &Map<String, Value>) -> bool {
+    let is_next = |links: &Value| {
+        links.as_array().is_some_and(|links| {
+            links
+                .iter()
+                .any(|link| link.get("rel").and_then(Value::as_str) == Some("next"))
+        })
+    };
+    page.iter()
+        .any(|(name, value)| name.ends_with("_links") && is_next(value))
+}
