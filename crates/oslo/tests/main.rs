@@ -1,0 +1,3 @@
+//! One binary for all integration tests: building and linking is the slow part of them.
+
+mod token;
