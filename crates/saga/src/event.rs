@@ -29,21 +29,53 @@ pub enum SagaOutcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    Planned { kind: String, version: u32, params: Value },
-    Intent { step: String, attempt: u32, deadline: DateTime<Utc> },
-    Done { step: String, output: Value },
-    Failed { step: String, attempt: u32, class: FailureClass, message: String },
-    UndoIntent { step: String, attempt: u32 },
-    Undone { step: String },
-    UndoFailed { step: String, attempt: u32, message: String },
+    Planned {
+        kind: String,
+        version: u32,
+        params: Value,
+    },
+    Intent {
+        step: String,
+        attempt: u32,
+        deadline: DateTime<Utc>,
+    },
+    Done {
+        step: String,
+        output: Value,
+    },
+    Failed {
+        step: String,
+        attempt: u32,
+        class: FailureClass,
+        message: String,
+    },
+    UndoIntent {
+        step: String,
+        attempt: u32,
+    },
+    Undone {
+        step: String,
+    },
+    UndoFailed {
+        step: String,
+        attempt: u32,
+        message: String,
+    },
     Paused,
     Resumed,
     /// Asked for by the user; before the pivot it rolls back, after it it is ignored.
     Cancelled,
     /// What the operator decided where the saga waited for one, e.g. `retry`.
-    OperatorDecision { decision: String, note: String },
-    Abandoned { reason: String },
-    Ended { outcome: SagaOutcome },
+    OperatorDecision {
+        decision: String,
+        note: String,
+    },
+    Abandoned {
+        reason: String,
+    },
+    Ended {
+        outcome: SagaOutcome,
+    },
 }
 
 /// An event with its place and time in the journal.

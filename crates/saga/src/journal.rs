@@ -68,7 +68,12 @@ pub enum JournalError {
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Takes up to `limit` unfinished sagas that have no live owner; their lease runs from the database's now.
-    async fn claim(&self, owner: &Owner, lease: Duration, limit: usize) -> Result<Vec<(SagaHeader, Claim)>, JournalError>;
+    async fn claim(
+        &self,
+        owner: &Owner,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<(SagaHeader, Claim)>, JournalError>;
     /// Extends the lease of everything that `owner` still owns, and says what that is.
     async fn renew(&self, owner: &Owner, lease: Duration) -> Result<Vec<SagaId>, JournalError>;
     /// Gives everything of `owner` back at once, for a clean stop.

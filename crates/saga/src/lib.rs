@@ -11,13 +11,17 @@
 pub mod dag;
 pub mod decide;
 pub mod driver;
+pub mod engine;
 pub mod event;
 pub mod journal;
 pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use dag::{Dag, DagError, Node, RetryPolicy, StepKind};
 pub use decide::{Action, decide};
-pub use driver::{Driver, StepContext, StepFailure, Steps};
+pub use driver::{Driver, Options, RunEnd, StepContext, StepFailure, Steps};
+pub use engine::{Engine, Planner, Waker};
 pub use event::{Event, FailureClass, Record, SagaOutcome};
 pub use journal::{Claim, Journal, JournalError, NewSaga, Owner, SagaHeader};
-pub use state::{State, StepState};
+pub use state::{Corrupt, State, StepPhase, StepState, decision};

@@ -1,0 +1,229 @@
+//! The steps at work: one task each, every way in which it can end made an event.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::record::{self, Keeper};
+use super::{StepContext, StepFailure, Steps};
+use crate::event::{Event, FailureClass};
+use crate::journal::{Claim, Journal};
+use crate::state::State;
+
+pub enum Landed {
+    Outcome(Event),
+    /// It failed because it was told to stop.
+    CutOff,
+    /// The claim was gone before the effect.
+    Fenced,
+}
+
+enum End {
+    Run(Result<Value, StepFailure>),
+    Undo(Result<(), StepFailure>),
+    Fenced,
+}
+
+struct Launched {
+    step: String,
+    attempt: u32,
+    undo: bool,
+    stop: CancellationToken,
+}
+
+/// Dropping it ends every task at its next await.
+pub struct Flight {
+    tasks: JoinSet<End>,
+    launched: HashMap<Id, Launched>,
+}
+
+struct Job {
+    steps: Arc<dyn Steps>,
+    journal: Arc<dyn Journal>,
+    claim: Claim,
+    state: Arc<State>,
+    step: String,
+    attempt: u32,
+    deadline: DateTime<Utc>,
+    timeout: std::time::Duration,
+    stop: CancellationToken,
+    undo: bool,
+}
+
+impl Flight {
+    pub fn new() -> Flight {
+        Flight {
+            tasks: JoinSet::new(),
+            launched: HashMap::new(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.launched.len()
+    }
+
+    /// Lets the step go whose intent was journalled.
+    pub fn launch(
+        &mut self,
+        keeper: &Keeper,
+        steps: &Arc<dyn Steps>,
+        intent: &Event,
+        stop: &CancellationToken,
+    ) {
+        let (step, attempt, undo) = match intent {
+            Event::Intent { step, attempt, .. } => (step, *attempt, false),
+            Event::UndoIntent { step, attempt } => (step, *attempt, true),
+            _ => return,
+        };
+        let Some(node) = steps.dag().node(step) else {
+            return;
+        };
+        let job = Job {
+            steps: steps.clone(),
+            journal: keeper.journal().clone(),
+            claim: keeper.claim().clone(),
+            state: keeper.shared_state(),
+            step: step.clone(),
+            attempt,
+            deadline: keeper.now() + node.timeout,
+            timeout: node.timeout,
+            stop: stop.clone(),
+            undo,
+        };
+        let handle = self.tasks.spawn(job.work());
+        let launched = Launched {
+            step: step.clone(),
+            attempt,
+            undo,
+            stop: stop.clone(),
+        };
+        self.launched.insert(handle.id(), launched);
+    }
+
+    /// The next one that ends; never, where none is at work.
+    pub async fn next(&mut self) -> Landed {
+        loop {
+            match self.tasks.join_next_with_id().await {
+                Some(joined) => {
+                    if let Some(landed) = self.land(joined) {
+                        return landed;
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// One that has ended already.
+    pub fn next_now(&mut self) -> Option<Landed> {
+        while let Some(joined) = self.tasks.try_join_next_with_id() {
+            if let Some(landed) = self.land(joined) {
+                return Some(landed);
+            }
+        }
+        None
+    }
+
+    fn land(&mut self, joined: Result<(Id, End), JoinError>) -> Option<Landed> {
+        let (id, end) = match joined {
+            Ok((id, end)) => (id, Ok(end)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let launched = self.launched.remove(&id)?;
+        let end = end.unwrap_or_else(|error| launched.panicked(error));
+        Some(launched.landed(end))
+    }
+}
+
+impl Launched {
+    fn panicked(&self, error: JoinError) -> End {
+        let message = match error.try_into_panic() {
+            Ok(panic) => panic_message(panic.as_ref()),
+            Err(_) => "its task was ended".to_owned(),
+        };
+        let failure = StepFailure {
+            class: FailureClass::Permanent,
+            message,
+        };
+        if self.undo {
+            End::Undo(Err(failure))
+        } else {
+            End::Run(Err(failure))
+        }
+    }
+
+    fn landed(self, end: End) -> Landed {
+        let Launched {
+            step, attempt, stop, ..
+        } = self;
+        match end {
+            End::Fenced => Landed::Fenced,
+            End::Run(Ok(output)) => Landed::Outcome(Event::Done { step, output }),
+            End::Undo(Ok(())) => Landed::Outcome(Event::Undone { step }),
+            End::Run(Err(_)) | End::Undo(Err(_)) if stop.is_cancelled() => Landed::CutOff,
+            End::Run(Err(StepFailure { class, message })) => Landed::Outcome(Event::Failed {
+                step,
+                attempt,
+                class,
+                message,
+            }),
+            End::Undo(Err(StepFailure { message, .. })) => Landed::Outcome(Event::UndoFailed {
+                step,
+                attempt,
+                message,
+            }),
+        }
+    }
+}
+
+impl Job {
+    async fn work(self) -> End {
+        // The last look before the effect; what slips through after it meets the natural fences.
+        if record::check(&*self.journal, &self.claim).await.is_err() {
+            return End::Fenced;
+        }
+        let context = StepContext {
+            saga: self.claim.saga,
+            step: &self.step,
+            attempt: self.attempt,
+            deadline: self.deadline,
+            state: &self.state,
+            stop: self.stop.clone(),
+        };
+        if self.undo {
+            let undone = tokio::time::timeout(self.timeout, self.steps.undo(context)).await;
+            End::Undo(undone.unwrap_or_else(|_| Err(self.too_slow())))
+        } else {
+            let done = tokio::time::timeout(self.timeout, self.steps.run(context)).await;
+            End::Run(done.unwrap_or_else(|_| Err(self.too_slow())))
+        }
+    }
+
+    fn too_slow(&self) -> StepFailure {
+        let message = format!(
+            "step '{}' did not end within {} seconds",
+            self.step,
+            self.timeout.as_secs()
+        );
+        StepFailure {
+            class: FailureClass::Ambiguous,
+            message,
+        }
+    }
+}
+
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!(
+        "a defect in the program: {}",
+        text.unwrap_or_else(|| "it panicked".to_owned())
+    )
+}

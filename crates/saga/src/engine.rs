@@ -1,0 +1,306 @@
+//! Finds sagas that nobody works on, works on them, and keeps its claims alive.
+//!
+//! The database is the truth and is asked every few seconds; a wake-up only makes it sooner. A saga that
+//! this release can't plan is never guessed at: it is kept, with the reason in log and journal, and tried
+//! again, until it can be planned or the operator gives it up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protector_domain::SagaId;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::{Driver, RunEnd, Steps};
+use crate::event::{Event, SagaOutcome};
+use crate::journal::{Claim, Journal, JournalError, SagaHeader};
+use crate::state::decision;
+
+/// Makes the workflow that a saga asks for.
+#[async_trait]
+pub trait Planner: Send + Sync {
+    /// The reason says which kind and version this release can't run, and what to do.
+    fn plan(&self, header: &SagaHeader) -> Result<Arc<dyn Steps>, String>;
+
+    /// Told when a saga has to wait for the operator because it can't be planned, to show it.
+    async fn refused(&self, _header: &SagaHeader, _claim: &Claim, _reason: &str) {}
+
+    /// Told when the operator gave up a saga that can't be planned, before its end is journalled.
+    async fn abandoned(&self, _header: &SagaHeader, _claim: &Claim, _reason: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// How many sagas are claimed in one go.
+const CLAIMS: usize = 16;
+/// How often a saga that can't be planned is tried again.
+const PLAN_AGAIN: Duration = Duration::from_secs(30);
+
+pub struct Engine {
+    driver: Arc<Driver>,
+    planner: Arc<dyn Planner>,
+    wake: Arc<Notify>,
+}
+
+/// Makes an engine look for work at once.
+#[derive(Clone)]
+pub struct Waker {
+    engine: Arc<Notify>,
+    sagas: Arc<Notify>,
+}
+
+impl Waker {
+    pub fn wake(&self) {
+        self.engine.notify_one();
+        self.sagas.notify_waiters();
+    }
+}
+
+struct Running {
+    saga: SagaId,
+    lost: CancellationToken,
+}
+
+impl Engine {
+    pub fn new(driver: Driver, planner: Arc<dyn Planner>) -> Engine {
+        Engine {
+            driver: Arc::new(driver),
+            planner,
+            wake: Arc::default(),
+        }
+    }
+
+    pub fn waker(&self) -> Waker {
+        Waker {
+            engine: self.wake.clone(),
+            sagas: self.driver.waker(),
+        }
+    }
+
+    /// Works until `stop` fires; then lets running steps end, for a while, and gives everything back.
+    pub async fn run(self, stop: CancellationToken) {
+        let options = self.driver.options.clone();
+        let mut tasks = Tasks::default();
+        let mut poll = tokio::time::interval(options.poll);
+        let mut renew = tokio::time::interval(options.lease / 3);
+        for timer in [&mut poll, &mut renew] {
+            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = renew.tick() => self.renew(&mut tasks).await,
+                Some(()) = tasks.reap() => {}
+                _ = poll.tick() => self.claim(&mut tasks).await,
+                () = self.wake.notified() => self.claim(&mut tasks).await,
+            }
+        }
+        self.driver.stop_token().cancel();
+        let _ = tokio::time::timeout(options.stop_within, async {
+            while !tasks.is_empty() {
+                tokio::select! {
+                    _ = renew.tick() => self.renew(&mut tasks).await,
+                    _ = tasks.reap() => {}
+                }
+            }
+        })
+        .await;
+        tasks.set.shutdown().await;
+        if let Err(error) = self.driver.journal.release(&self.driver.owner).await {
+            tracing::warn!(%error, "the work could not be given back; others take it over when the lease ends");
+        }
+    }
+
+    async fn claim(&self, tasks: &mut Tasks) {
+        let claimed = self
+            .driver
+            .journal
+            .claim(&self.driver.owner, self.driver.options.lease, CLAIMS)
+            .await;
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                log_failure(&error, "no work can be claimed");
+                return;
+            }
+        };
+        for (header, claim) in claimed {
+            tracing::info!(saga = %claim.saga, kind = header.kind, fence = claim.fence, "working on a saga");
+            let lost = CancellationToken::new();
+            // An earlier run of this engine for the same saga has lost its claim to this one.
+            let before = tasks.end(claim.saga);
+            let running = Running {
+                saga: claim.saga,
+                lost: lost.clone(),
+            };
+            let (driver, planner) = (self.driver.clone(), self.planner.clone());
+            let task = async move {
+                if let Some(before) = before {
+                    before.cancel();
+                }
+                work(&driver, planner, header, claim, lost).await;
+            };
+            let id = tasks.set.spawn(task).id();
+            tasks.running.insert(id, running);
+        }
+    }
+
+    async fn renew(&self, tasks: &mut Tasks) {
+        match self
+            .driver
+            .journal
+            .renew(&self.driver.owner, self.driver.options.lease)
+            .await
+        {
+            Ok(held) => {
+                for running in tasks
+                    .running
+                    .values()
+                    .filter(|running| !held.contains(&running.saga))
+                {
+                    running.lost.cancel();
+                }
+            }
+            Err(error) => log_failure(&error, "the claims can't be renewed"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tasks {
+    set: JoinSet<()>,
+    running: HashMap<Id, Running>,
+}
+
+impl Tasks {
+    fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    fn end(&self, saga: SagaId) -> Option<CancellationToken> {
+        self.running
+            .values()
+            .find(|running| running.saga == saga)
+            .map(|running| running.lost.clone())
+    }
+
+    /// Waits for one to end; `None` where there is none.
+    async fn reap(&mut self) -> Option<()> {
+        let id = match self.set.join_next_with_id().await? {
+            Ok((id, ())) => id,
+            Err(error) => {
+                tracing::error!(%error, "the work on a saga broke off");
+                error.id()
+            }
+        };
+        self.running.remove(&id);
+        Some(())
+    }
+}
+
+async fn work(
+    driver: &Driver,
+    planner: Arc<dyn Planner>,
+    header: SagaHeader,
+    claim: Claim,
+    lost: CancellationToken,
+) {
+    loop {
+        let reason = match planner.plan(&header) {
+            Ok(steps) => match driver
+                .run_until_lost(claim.clone(), header.clone(), steps, lost.clone())
+                .await
+            {
+                RunEnd::Refused(reason) => reason,
+                end => {
+                    tracing::info!(saga = %claim.saga, kind = header.kind, ?end, "left a saga");
+                    return;
+                }
+            },
+            Err(reason) => reason,
+        };
+        tracing::error!(saga = %claim.saga, kind = header.kind, version = header.version, %reason, "the saga waits for the operator");
+        planner.refused(&header, &claim, &reason).await;
+        match hold(driver, &*planner, &header, &claim, &reason, &lost).await {
+            Held::Again => {}
+            Held::Over => return,
+        }
+    }
+}
+
+enum Held {
+    Again,
+    Over,
+}
+
+/// Keeps a saga that can't be worked on, until it is time to try again or the operator gives it up.
+async fn hold(
+    driver: &Driver,
+    planner: &dyn Planner,
+    header: &SagaHeader,
+    claim: &Claim,
+    reason: &str,
+    lost: &CancellationToken,
+) -> Held {
+    let journal = &*driver.journal;
+    match abandoned(journal, claim.saga).await {
+        Some(given_up) => match planner.abandoned(header, claim, &given_up).await {
+            Ok(()) => {
+                let ended = Event::Ended {
+                    outcome: SagaOutcome::Abandoned,
+                };
+                match journal.append(claim, &[ended]).await {
+                    Ok(_) | Err(JournalError::Fenced(_)) => return Held::Over,
+                    Err(error) => log_failure(&error, "the end of a saga can't be written"),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(saga = %claim.saga, %error, "a saga that was given up can't be settled")
+            }
+        },
+        None => note(journal, claim, reason).await,
+    }
+    let waker = driver.waker();
+    tokio::select! {
+        () = lost.cancelled() => Held::Over,
+        () = driver.stop_token().cancelled_owned() => Held::Over,
+        () = tokio::time::sleep(PLAN_AGAIN) => Held::Again,
+        () = waker.notified() => Held::Again,
+    }
+}
+
+async fn abandoned(journal: &dyn Journal, saga: SagaId) -> Option<String> {
+    let records = journal.events(saga).await.ok()?;
+    records.into_iter().find_map(|record| match record.event {
+        Event::Abandoned { reason } => Some(reason),
+        _ => None,
+    })
+}
+
+/// Writes down once why the operator is needed.
+async fn note(journal: &dyn Journal, claim: &Claim, reason: &str) {
+    let event = Event::OperatorDecision {
+        decision: decision::AWAITED.to_owned(),
+        note: reason.to_owned(),
+    };
+    let last = match journal.events(claim.saga).await {
+        Ok(records) => records.into_iter().next_back().map(|record| record.event),
+        Err(_) => None,
+    };
+    if last.as_ref() != Some(&event)
+        && let Err(error) = journal.append(claim, &[event]).await
+    {
+        log_failure(&error, "a reason can't be written down");
+    }
+}
+
+fn log_failure(error: &JournalError, what: &str) {
+    let cause = std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    tracing::warn!(%error, %cause, "{what}");
+}
