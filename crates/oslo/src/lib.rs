@@ -6,4 +6,6 @@
 
 pub mod config;
 pub mod faults;
+pub mod healthcheck;
+pub mod policy;
 pub mod token;
