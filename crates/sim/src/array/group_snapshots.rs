@@ -176,7 +176,7 @@ pub(super) fn make(
         members.push(Snapshot {
             id: new_id(),
             name: format!("{name}.{short}"),
-            suffix: format!("{suffix}.{short}"),
+            suffix: suffix.clone(),
             serial: new_serial(),
             created: now,
             provisioned: volume.provisioned,

@@ -41,6 +41,7 @@ pub(super) fn list(mut items: Vec<Value>, query: &Query, tokens: bool) -> ApiRes
     } else if let Some(offset) = query.number("offset")? {
         items.drain(..offset.min(items.len()));
     }
+    let limit = if query.is("total_only")? { 0 } else { limit };
     let more = items.len() > limit;
     items.truncate(limit);
     let token = if more && tokens && sorts.is_empty() {

@@ -243,7 +243,7 @@ fn receive(world: &mut World, transfer: &Transfer) {
         let snapshot = Snapshot {
             id: new_id(),
             name: format!("{name}.{}", member.name),
-            suffix: format!("{}.{}", source.suffix, member.name),
+            suffix: source.suffix.clone(),
             serial: new_serial(),
             created: source.created,
             provisioned: member.provisioned,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::config::{ArrayConfig, FabricConfig, LinkConfig};
@@ -50,7 +50,7 @@ impl TryFrom<String> for Listen {
 }
 
 /// How the process is started.
-#[derive(Args, Clone, Debug, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArraysOptions {
     /// An array and where it listens; once for each array
@@ -85,6 +85,10 @@ pub struct ArraysOptions {
     #[arg(long, value_name = "MS")]
     #[serde(default)]
     pub transfer_millis: Option<u64>,
+    /// How long it takes until a group shows on its new target, in milliseconds; at once if absent
+    #[arg(long, value_name = "MS")]
+    #[serde(default)]
+    pub announce_millis: Option<u64>,
     /// How much faster than the real time the arrays' time runs
     #[arg(long, value_name = "FACTOR")]
     #[serde(default)]
@@ -141,6 +145,8 @@ impl ArraysOptions {
         }
         let mut link = LinkConfig::default();
         link.transfer_millis = self.transfer_millis.unwrap_or(link.transfer_millis);
+        // Cinder's driver allows the replication of a consistency group without waiting for it to show.
+        link.announce_millis = self.announce_millis.unwrap_or_default();
         Ok(FabricConfig {
             arrays,
             link,
@@ -155,7 +161,6 @@ impl ArraysOptions {
     }
 
     fn token(&self, array: &str) -> Option<SecretString> {
-        use secrecy::ExposeSecret;
         let split = |token: &SecretString| {
             token
                 .expose_secret()
@@ -194,4 +199,47 @@ pub async fn run(options: ArraysOptions) -> Result<(), RunError> {
     }
     arrays.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(arrays: &[&str], tokens: &[&str]) -> ArraysOptions {
+        ArraysOptions {
+            arrays: arrays.iter().map(|text| text.parse().unwrap()).collect(),
+            tokens: tokens.iter().map(|text| SecretString::from(*text)).collect(),
+            ..ArraysOptions::default()
+        }
+    }
+
+    #[test]
+    fn each_array_has_its_token() {
+        let config = options(&["fa-a=127.0.0.1:1", "fa-b=[::1]:2"], &["both", "fa-b=own"])
+            .config()
+            .unwrap();
+        let tokens: Vec<&str> = config
+            .arrays
+            .iter()
+            .map(|array| array.token.expose_secret())
+            .collect();
+        assert_eq!(tokens, ["both", "own"]);
+        assert!(config.arrays[0].tls);
+        assert!(!format!("{config:?}").contains("own"));
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused() {
+        assert!(
+            matches!(options(&["fa-a=127.0.0.1:1"], &[]).config(), Err(RunError::Token(name)) if name == "fa-a")
+        );
+        assert!(matches!(
+            options(&["fa-a=0.0.0.0:1"], &["t"]).config(),
+            Err(RunError::Address(_))
+        ));
+        assert!("fa-a".parse::<Listen>().is_err() && "fa-a=nowhere".parse::<Listen>().is_err());
+        let json = r#"{"arrays": ["fa-a=127.0.0.1:1"], "tokens": ["t"], "time_scale": 60}"#;
+        let options: ArraysOptions = serde_json::from_str(json).unwrap();
+        assert_eq!(options.config().unwrap().time_scale, 60.0);
+    }
 }
