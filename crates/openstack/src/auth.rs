@@ -32,6 +32,8 @@ const MAX_KEPT: usize = 4096;
 pub(crate) struct Token {
     /// Marked sensitive: prints as nothing.
     pub header: HeaderValue,
+    /// The same, to be struck out of what a service says.
+    pub value: SecretString,
     pub user_id: UserId,
     pub project_id: ProjectId,
     pub roles: Vec<String>,
@@ -251,7 +253,11 @@ fn read(
         // Looked at long after its issue: only the end counts.
         life = lifetime(Utc::now(), token.expires_at).min(at_most + RENEW_BEFORE);
     }
+    let value = header
+        .to_str()
+        .map_err(|_| ask.nonsense(answer, "a token that is not text"))?;
     Ok(Token {
+        value: SecretString::from(value.to_owned()),
         header,
         user_id: token.user.id,
         project_id: project.id,

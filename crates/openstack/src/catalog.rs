@@ -178,7 +178,7 @@ mod tests {
         );
         assert_eq!(
             root(Service::Network, "network", "http://n/networking/v2.0/"),
-            "http://n/networking/v2.0/"
+            "http://n/networking/v2.0"
         );
         assert_eq!(
             root(Service::Compute, "compute", "http://n:8774/v2.1/p1"),

@@ -148,7 +148,7 @@ impl Ask<'_> {
             (false, true) => Class::Permanent,
         };
         let what = if json {
-            format!("in an unexpected form ({why})")
+            format!("in an unexpected form ({})", without_values(why))
         } else {
             "with something that is not JSON".to_owned()
         };
@@ -298,6 +298,16 @@ fn cleaned(text: &str) -> Option<String> {
         words = words.chars().take(MAX_WORDS).chain("...".chars()).collect();
     }
     if words.is_empty() { None } else { Some(words) }
+}
+
+/// A parser quotes what it stumbled over; that can be anything.
+fn without_values(why: &str) -> String {
+    let quoted = why
+        .find('"')
+        .zip(why.rfind('"'))
+        .filter(|(first, last)| first < last);
+    let plain = quoted.map(|(first, last)| format!("{}...{}", &why[..first], &why[last + 1..]));
+    cleaned(&plain.unwrap_or_else(|| why.to_owned())).unwrap_or_default()
 }
 
 fn find_refused<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Refused> {
@@ -456,6 +466,18 @@ mod tests {
         ));
         assert!(error.message.contains("Could not find trust: ***."), "{error}");
         assert!(!format!("{error:?}").contains("5f2c0ffee"));
+    }
+
+    #[test]
+    fn a_parsers_quotation_is_left_out() {
+        let error = serde_json::from_str::<u8>("\"pass\\\"word\"")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("word") && !without_values(&error).contains("word"),
+            "{error}"
+        );
+        assert_eq!(without_values("missing field `id`"), "missing field `id`");
     }
 
     #[test]

@@ -260,8 +260,13 @@ impl<'a> Call<'a> {
     }
 
     fn ask(&self) -> Ask<'_> {
+        self.ask_with(None)
+    }
+
+    fn ask_with<'c>(&'c self, token: Option<&'c Token>) -> Ask<'c> {
         let access = self.session.access;
-        let mut secrets = self.secrets.clone();
+        let mut secrets: Vec<&SecretString> = self.secrets.clone();
+        secrets.extend(token.map(|token| &token.value));
         match &access.actor {
             Actor::Service(credentials) => secrets.push(&credentials.password),
             Actor::Trust { trustee, trust_id } => secrets.extend([&trustee.password, trust_id]),
@@ -304,7 +309,7 @@ impl<'a> Call<'a> {
                     let throttled = matches!(answer.status.as_u16(), 429 | 503);
                     let pause =
                         throttled.then(|| answer.retry_after.unwrap_or(FIRST_PAUSE * 2u32.pow(retries)));
-                    (self.ask().refused(&answer), pause)
+                    (self.ask_with(token.as_deref()).refused(&answer), pause)
                 }
                 Err(error) => (error, None),
             };

@@ -1,0 +1,7 @@
+//! The client against clouds that misbehave.
+#![allow(clippy::unwrap_used)]
+
+mod auth;
+mod calls;
+mod failures;
+mod mock;
