@@ -20,7 +20,13 @@ impl Checksum {
         let mut text = String::new();
         write_canonical(document, &mut text);
         let digest = Sha256::digest(text.as_bytes());
-        Checksum(format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+        Checksum(format!(
+            "sha256:{}",
+            digest
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        ))
     }
 }
 
@@ -57,7 +63,9 @@ fn write_canonical(value: &Value, out: &mut String) {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BundleError {
-    #[error("the bundle has layout {found}, this release reads up to {SCHEMA_VERSION}: upgrade this site first")]
+    #[error(
+        "the bundle has layout {found}, this release reads up to {SCHEMA_VERSION}: upgrade this site first"
+    )]
     Schema { found: u32 },
     #[error("the bundle's checksum doesn't match its content: it was damaged or changed on the way")]
     Checksum,
@@ -89,7 +97,8 @@ pub struct Bundle {
 
 impl Bundle {
     pub fn pack(document: &Document, origin: SiteId, observations: Value) -> Result<Bundle, BundleError> {
-        let value = serde_json::to_value(document).map_err(|error| BundleError::Content(error.to_string()))?;
+        let value =
+            serde_json::to_value(document).map_err(|error| BundleError::Content(error.to_string()))?;
         Ok(Bundle {
             schema_version: SCHEMA_VERSION,
             group_id: document.group_id,
@@ -106,7 +115,9 @@ impl Bundle {
     /// The document, if the bundle is whole.
     pub fn open(&self) -> Result<Document, BundleError> {
         if self.schema_version > SCHEMA_VERSION {
-            return Err(BundleError::Schema { found: self.schema_version });
+            return Err(BundleError::Schema {
+                found: self.schema_version,
+            });
         }
         if Checksum::of(&self.document) != self.checksum {
             return Err(BundleError::Checksum);

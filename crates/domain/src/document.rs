@@ -26,7 +26,10 @@ impl Stamp {
 
     /// The stamp of a modification.
     pub fn modified(self) -> Stamp {
-        Stamp { version: self.version + 1, ..self }
+        Stamp {
+            version: self.version + 1,
+            ..self
+        }
     }
 }
 
@@ -90,20 +93,29 @@ impl Document {
     }
 
     pub fn open_intent(&self) -> Option<&Intent> {
-        self.intents.iter().find(|intent| intent.state == IntentState::Open)
+        self.intents
+            .iter()
+            .find(|intent| intent.state == IntentState::Open)
     }
 
     pub fn site(&self, id: SiteId) -> Option<&SiteRef> {
-        [&self.primary_site, &self.secondary_site].into_iter().find(|site| site.id == id)
+        [&self.primary_site, &self.secondary_site]
+            .into_iter()
+            .find(|site| site.id == id)
     }
 
     /// The other one of the two sites.
     pub fn peer_of(&self, id: SiteId) -> &SiteRef {
-        if self.primary_site.id == id { &self.secondary_site } else { &self.primary_site }
+        if self.primary_site.id == id {
+            &self.secondary_site
+        } else {
+            &self.primary_site
+        }
     }
 
     pub fn current_primary(&self) -> &SiteRef {
-        self.site(self.current_primary_site_id).unwrap_or(&self.primary_site)
+        self.site(self.current_primary_site_id)
+            .unwrap_or(&self.primary_site)
     }
 
     /// Notes a modification: one version on, at this time.
@@ -123,7 +135,11 @@ impl Document {
 
     /// Records how an announced operation ended. Recording it again changes nothing.
     pub fn close(&mut self, operation: OperationId, outcome: Outcome) {
-        for intent in self.intents.iter_mut().filter(|intent| intent.operation_id == operation) {
+        for intent in self
+            .intents
+            .iter_mut()
+            .filter(|intent| intent.operation_id == operation)
+        {
             intent.state = IntentState::Closed(outcome);
         }
     }

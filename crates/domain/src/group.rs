@@ -63,17 +63,32 @@ impl GroupStatus {
                 Active => matches!(next, FailingOver | Deleting | Error | FailedOver),
                 FailingOver => matches!(next, FailedOver | FailedOverPartial | Active | Error),
                 FailedOver => matches!(next, FailingBack | Deleting | Error | FailedOverPartial | Active),
-                FailedOverPartial => matches!(next, FailedOver | FailingBack | FailingOver | Deleting | Error),
+                FailedOverPartial => {
+                    matches!(next, FailedOver | FailingBack | FailingOver | Deleting | Error)
+                }
                 FailingBack => matches!(next, Active | FailedOver | FailedOverPartial | Error),
-                Error => matches!(next, Active | FailedOver | FailingOver | FailingBack | Deleting | Creating),
+                Error => matches!(
+                    next,
+                    Active | FailedOver | FailingOver | FailingBack | Deleting | Creating
+                ),
                 Deleting => matches!(next, Error),
             };
-        if legal { Ok(next) } else { Err(IllegalTransition { from: self.as_str(), to: next.as_str() }) }
+        if legal {
+            Ok(next)
+        } else {
+            Err(IllegalTransition {
+                from: self.as_str(),
+                to: next.as_str(),
+            })
+        }
     }
 
     /// Whether an operation moves the group right now.
     pub fn is_in_transit(self) -> bool {
-        matches!(self, Self::Creating | Self::FailingOver | Self::FailingBack | Self::Deleting)
+        matches!(
+            self,
+            Self::Creating | Self::FailingOver | Self::FailingBack | Self::Deleting
+        )
     }
 }
 
@@ -145,13 +160,28 @@ impl Group {
         Ok(())
     }
 
-    pub fn set_member(&mut self, id: MemberId, status: MemberStatus, reason: Option<String>, since: DateTime<Utc>) {
-        self.member_states.insert(id, MemberState { status, reason, since });
+    pub fn set_member(
+        &mut self,
+        id: MemberId,
+        status: MemberStatus,
+        reason: Option<String>,
+        since: DateTime<Utc>,
+    ) {
+        self.member_states.insert(
+            id,
+            MemberState {
+                status,
+                reason,
+                since,
+            },
+        );
     }
 
     /// What this site knows of the member; one that it was only told of counts as not yet protected.
     pub fn member_status(&self, id: MemberId) -> MemberStatus {
-        self.member_states.get(&id).map_or(MemberStatus::Protecting, |state| state.status)
+        self.member_states
+            .get(&id)
+            .map_or(MemberStatus::Protecting, |state| state.status)
     }
 
     /// The status at rest that belongs to where the group runs.
@@ -164,7 +194,11 @@ impl Group {
     }
 
     pub fn volume_count(&self) -> usize {
-        self.document.members.iter().map(|member| member.volumes.len()).sum()
+        self.document
+            .members
+            .iter()
+            .map(|member| member.volumes.len())
+            .sum()
     }
 }
 

@@ -15,10 +15,13 @@ pub mod policy;
 pub mod site;
 pub mod sync;
 pub mod tenant;
+pub mod work;
 
 pub use bundle::{Bundle, BundleError, Checksum};
 pub use document::{Document, Intent, IntentState, SiteRef, Stamp, VolumeTypeRef};
-pub use group::{ConsistencyGroup, ConsistencyGroupStatus, Group, GroupStatus, IllegalTransition, ReplicationType};
+pub use group::{
+    ConsistencyGroup, ConsistencyGroupStatus, Group, GroupStatus, IllegalTransition, ReplicationType,
+};
 pub use ids::*;
 pub use mapping::Mappings;
 pub use member::{Member, MemberState, MemberStatus, MemberVolume};
@@ -27,3 +30,4 @@ pub use policy::{ArraySide, Policy, PolicyStatus};
 pub use site::{Site, SiteStatus, SiteType};
 pub use sync::{Nonce, Receipt, Statement, SyncEntry, SyncState, SyncStatus};
 pub use tenant::TenantMapping;
+pub use work::{PlannedFailover, Work};

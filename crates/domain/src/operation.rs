@@ -88,8 +88,12 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub const ALL: [Phase; 4] =
-        [Self::Prepare, Self::StorageFailover, Self::InstanceRecreation, Self::Finalization];
+    pub const ALL: [Phase; 4] = [
+        Self::Prepare,
+        Self::StorageFailover,
+        Self::InstanceRecreation,
+        Self::Finalization,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -27,7 +27,9 @@ pub struct Policy {
 impl Policy {
     /// The array that stands at this site.
     pub fn side(&self, site: SiteId) -> Option<&ArraySide> {
-        [&self.primary, &self.secondary].into_iter().find(|side| side.site_id == site)
+        [&self.primary, &self.secondary]
+            .into_iter()
+            .find(|side| side.site_id == site)
     }
 }
 

@@ -30,7 +30,10 @@ pub struct ArrayPair {
 
 impl ArrayPair {
     pub fn reversed(&self) -> ArrayPair {
-        ArrayPair { source: self.target.clone(), target: self.source.clone() }
+        ArrayPair {
+            source: self.target.clone(),
+            target: self.source.clone(),
+        }
     }
 }
 
@@ -118,7 +121,12 @@ pub trait Array: Send + Sync {
 
     /// Makes (or adopts) the group on the source with the target allowed and the schedule on.
     /// A found group that holds volumes other than `expected` is refused and left as it is.
-    async fn ensure_group(&self, pair: &ArrayPair, spec: &GroupSpec, expected: &[String]) -> PortResult<Adopted>;
+    async fn ensure_group(
+        &self,
+        pair: &ArrayPair,
+        spec: &GroupSpec,
+        expected: &[String],
+    ) -> PortResult<Adopted>;
     async fn group(&self, pair: &ArrayPair, name: &str) -> PortResult<Option<GroupView>>;
     /// Takes the schedule, the target and, where we made it, the group away.
     async fn remove_group(&self, pair: &ArrayPair, name: &str, made_by_us: bool) -> PortResult<()>;
@@ -130,20 +138,43 @@ pub trait Array: Send + Sync {
     /// How far the target is with it; `None` while the target hasn't heard of it.
     async fn replica(&self, pair: &ArrayPair, group: &str, suffix: &str) -> PortResult<Option<Replica>>;
     /// All replicas that the target holds, newest first; asks the target only.
-    async fn replicas(&self, target: &ArrayAccess, source_name: &str, group: &str) -> PortResult<Vec<Replica>>;
+    async fn replicas(
+        &self,
+        target: &ArrayAccess,
+        source_name: &str,
+        group: &str,
+    ) -> PortResult<Vec<Replica>>;
     /// Removes a snapshot of ours from both arrays.
     async fn remove_snapshot(&self, pair: &ArrayPair, group: &str, suffix: &str) -> PortResult<()>;
 
     /// Stops or resumes pushing: the schedule on the source.
     async fn set_schedule(&self, source: &ArrayAccess, group: &str, enabled: bool) -> PortResult<()>;
     /// Refuses or accepts what the source pushes: the fence, asked of the target only.
-    async fn set_allowed(&self, target: &ArrayAccess, source_name: &str, group: &str, allowed: bool) -> PortResult<()>;
+    async fn set_allowed(
+        &self,
+        target: &ArrayAccess,
+        source_name: &str,
+        group: &str,
+        allowed: bool,
+    ) -> PortResult<()>;
 
     /// Makes a volume on the target out of a replica's volume, marked; finds it where it was made already.
-    async fn clone_volume(&self, pair: &ArrayPair, group: &str, suffix: &str, volume: &str, new_name: &str, mark: &Mark) -> PortResult<ArrayVolume>;
+    async fn clone_volume(
+        &self,
+        pair: &ArrayPair,
+        group: &str,
+        suffix: &str,
+        volume: &str,
+        new_name: &str,
+        mark: &Mark,
+    ) -> PortResult<ArrayVolume>;
     async fn volume(&self, array: &ArrayAccess, name: &str) -> PortResult<Option<ArrayVolume>>;
     /// Volumes that carry the operation's mark, under whatever name they have by now, with their marks.
-    async fn marked_volumes(&self, array: &ArrayAccess, operation: &str) -> PortResult<Vec<(ArrayVolume, Mark)>>;
+    async fn marked_volumes(
+        &self,
+        array: &ArrayAccess,
+        operation: &str,
+    ) -> PortResult<Vec<(ArrayVolume, Mark)>>;
     /// Destroys it (it stays recoverable for the array's eradication delay); nothing there is fine.
     async fn destroy_volume(&self, array: &ArrayAccess, name: &str) -> PortResult<()>;
 }

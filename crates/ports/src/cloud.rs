@@ -39,9 +39,15 @@ pub enum Actor {
     /// That cloud's protector user, in its service project.
     Service(Credentials),
     /// The tenant, through a trust given to that cloud's protector user.
-    Trust { trustee: Credentials, trust_id: SecretString },
+    Trust {
+        trustee: Credentials,
+        trust_id: SecretString,
+    },
     /// The caller of a request, by the token that came with it.
-    User { token: SecretString, project_id: ProjectId },
+    User {
+        token: SecretString,
+        project_id: ProjectId,
+    },
 }
 
 #[derive(Clone)]
@@ -60,7 +66,10 @@ impl fmt::Debug for Access {
             Actor::Trust { .. } => "trust",
             Actor::User { .. } => "user",
         };
-        f.debug_struct("Access").field("site", &self.site_name).field("actor", &actor).finish_non_exhaustive()
+        f.debug_struct("Access")
+            .field("site", &self.site_name)
+            .field("actor", &actor)
+            .finish_non_exhaustive()
     }
 }
 
@@ -378,19 +387,53 @@ pub trait Cloud: Send + Sync {
     /// Why an asynchronous change failed, from Cinder's user messages; often empty.
     async fn volume_messages(&self, access: &Access, id: &VolumeId) -> PortResult<Vec<String>>;
     async fn set_bootable(&self, access: &Access, id: &VolumeId, bootable: bool) -> PortResult<()>;
-    async fn set_image_metadata(&self, access: &Access, id: &VolumeId, metadata: &BTreeMap<String, String>) -> PortResult<()>;
-    async fn set_volume_metadata(&self, access: &Access, id: &VolumeId, metadata: &BTreeMap<String, String>) -> PortResult<()>;
-    async fn rename_volume(&self, access: &Access, id: &VolumeId, name: &str, description: &str) -> PortResult<()>;
+    async fn set_image_metadata(
+        &self,
+        access: &Access,
+        id: &VolumeId,
+        metadata: &BTreeMap<String, String>,
+    ) -> PortResult<()>;
+    async fn set_volume_metadata(
+        &self,
+        access: &Access,
+        id: &VolumeId,
+        metadata: &BTreeMap<String, String>,
+    ) -> PortResult<()>;
+    async fn rename_volume(
+        &self,
+        access: &Access,
+        id: &VolumeId,
+        name: &str,
+        description: &str,
+    ) -> PortResult<()>;
     async fn create_transfer(&self, access: &Access, volume: &VolumeId, name: &str) -> PortResult<Transfer>;
     async fn pending_transfers(&self, access: &Access) -> PortResult<Vec<PendingTransfer>>;
     async fn delete_transfer(&self, access: &Access, id: &TransferId) -> PortResult<()>;
     async fn accept_transfer(&self, access: &Access, transfer: &Transfer) -> PortResult<()>;
     async fn group_types(&self, access: &Access) -> PortResult<Vec<VolumeGroupType>>;
-    async fn create_group_type(&self, access: &Access, name: &str, specs: &BTreeMap<String, String>) -> PortResult<()>;
+    async fn create_group_type(
+        &self,
+        access: &Access,
+        name: &str,
+        specs: &BTreeMap<String, String>,
+    ) -> PortResult<()>;
     async fn volume_groups(&self, access: &Access, all_projects: bool) -> PortResult<Vec<VolumeGroup>>;
     async fn volume_group(&self, access: &Access, id: &VolumeGroupId) -> PortResult<VolumeGroup>;
-    async fn create_volume_group(&self, access: &Access, name: &str, description: &str, group_type: &str, volume_type: &VolumeTypeId) -> PortResult<VolumeGroupId>;
-    async fn update_volume_group(&self, access: &Access, id: &VolumeGroupId, add: &[VolumeId], remove: &[VolumeId]) -> PortResult<()>;
+    async fn create_volume_group(
+        &self,
+        access: &Access,
+        name: &str,
+        description: &str,
+        group_type: &str,
+        volume_type: &VolumeTypeId,
+    ) -> PortResult<VolumeGroupId>;
+    async fn update_volume_group(
+        &self,
+        access: &Access,
+        id: &VolumeGroupId,
+        add: &[VolumeId],
+        remove: &[VolumeId],
+    ) -> PortResult<()>;
     async fn delete_volume_group(&self, access: &Access, id: &VolumeGroupId) -> PortResult<()>;
     /// Volumes and gigabytes left to the project.
     async fn volume_room(&self, access: &Access, project: &ProjectId) -> PortResult<Room>;
@@ -406,5 +449,4 @@ pub trait Cloud: Send + Sync {
     async fn create_port(&self, access: &Access, port: &NewPort) -> PortResult<Port>;
     async fn delete_port(&self, access: &Access, id: &PortId) -> PortResult<()>;
     async fn network_room(&self, access: &Access, project: &ProjectId) -> PortResult<Room>;
-
 }

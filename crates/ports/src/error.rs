@@ -50,7 +50,14 @@ pub type PortResult<T> = Result<T, PortError>;
 
 impl PortError {
     pub fn new(class: Class, kind: Kind, message: impl Into<String>) -> Self {
-        Self { class, kind, message: message.into(), status: None, request_id: None, source: None }
+        Self {
+            class,
+            kind,
+            message: message.into(),
+            status: None,
+            request_id: None,
+            source: None,
+        }
     }
 
     pub fn permanent(kind: Kind, message: impl Into<String>) -> Self {
@@ -83,7 +90,9 @@ impl fmt::Display for PortError {
 
 impl std::error::Error for PortError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 

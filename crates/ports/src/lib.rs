@@ -5,8 +5,8 @@
 
 pub mod access;
 pub mod array;
-pub mod cloud;
 pub mod clock;
+pub mod cloud;
 pub mod error;
 pub mod secrets;
 pub mod store;

@@ -5,7 +5,8 @@
 
 use async_trait::async_trait;
 use protector_domain::{
-    Group, GroupId, Nonce, Operation, OperationId, ProjectId, Site, SiteId, SyncEntry, TenantMapping, TenantMappingId,
+    Group, GroupId, Nonce, Operation, OperationId, ProjectId, Site, SiteId, SyncEntry, TenantMapping,
+    TenantMappingId,
 };
 use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
 use secrecy::SecretString;

@@ -1,0 +1,119 @@
+//! Work orders: what a use case asks the engine to do. The journal keeps them as the saga's parameters, so
+//! a change of shape is a change of version.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{GroupId, MemberId, OperationId, SiteId};
+use crate::mapping::Mappings;
+use crate::member::Member;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "params", rename_all = "snake_case")]
+pub enum Work {
+    /// Make this site's Cinder group and find the other site's.
+    EstablishGroup {
+        group: GroupId,
+    },
+    /// Take everything of the group away but the servers.
+    DissolveGroup {
+        group: GroupId,
+    },
+    /// Bind the array group and put the members' volumes into it.
+    BindArrays {
+        group: GroupId,
+    },
+    /// Put a member's volumes into the groups.
+    AddMember {
+        group: GroupId,
+        member: Member,
+    },
+    /// Take a member's volumes out of the groups.
+    RemoveMember {
+        group: GroupId,
+        member: Member,
+    },
+    PlannedFailover(PlannedFailover),
+}
+
+/// Everything that shapes the plan of a failover; what the clouds look like is found out by its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFailover {
+    pub operation: OperationId,
+    pub group: GroupId,
+    pub source: SiteId,
+    pub target: SiteId,
+    pub members: Vec<Member>,
+    pub array_group: String,
+    pub replication_interval_seconds: u64,
+    /// The group's own mappings with those of the call laid over them.
+    pub mappings: Mappings,
+    /// The epoch that begins with the new primary.
+    pub epoch: u64,
+}
+
+impl Work {
+    pub fn group(&self) -> GroupId {
+        match self {
+            Self::EstablishGroup { group }
+            | Self::DissolveGroup { group }
+            | Self::BindArrays { group }
+            | Self::AddMember { group, .. }
+            | Self::RemoveMember { group, .. } => *group,
+            Self::PlannedFailover(failover) => failover.group,
+        }
+    }
+
+    /// The workflow's name and version, and its parameters, as the journal keeps them.
+    pub fn into_parts(self) -> Result<(String, u32, Value), serde_json::Error> {
+        let version = match &self {
+            Self::EstablishGroup { .. }
+            | Self::DissolveGroup { .. }
+            | Self::BindArrays { .. }
+            | Self::AddMember { .. }
+            | Self::RemoveMember { .. }
+            | Self::PlannedFailover(_) => 1,
+        };
+        let mut value = serde_json::to_value(self)?;
+        let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+        Ok((kind, version, value["params"].take()))
+    }
+
+    /// The order in a journal, if this release knows that workflow in that version.
+    pub fn from_parts(kind: &str, version: u32, params: &Value) -> Result<Work, String> {
+        if version != 1 {
+            return Err(format!(
+                "workflow '{kind}' version {version} is not known to this release (it knows version 1)"
+            ));
+        }
+        serde_json::from_value(serde_json::json!({"kind": kind, "params": params}))
+            .map_err(|error| format!("workflow '{kind}' version {version} can't be read: {error}"))
+    }
+
+    pub fn member_id(&self) -> Option<MemberId> {
+        match self {
+            Self::AddMember { member, .. } | Self::RemoveMember { member, .. } => Some(member.id),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_work_order_survives_the_journal() {
+        let work = Work::BindArrays {
+            group: GroupId(uuid::Uuid::nil()),
+        };
+        let (kind, version, params) = work.clone().into_parts().unwrap();
+        assert_eq!(kind, "bind_arrays");
+        assert_eq!(Work::from_parts(&kind, version, &params), Ok(work));
+        assert!(
+            Work::from_parts("bind_arrays", 2, &params)
+                .unwrap_err()
+                .contains("version 2")
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! Who may go where: builds the [`Access`] of every call from the registered sites and their credentials.
+//!
+//! A password belongs to one site and is never tried on another. Acting on the other cloud needs that cloud's
+//! own protector user, given by an administrator; without it the error says what to type.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protector_domain::{Group, ProjectId, Site, SiteId};
+use secrecy::SecretString;
+
+use crate::array::{ArrayAccess, ArrayPair};
+use crate::cloud::{Access, Actor, Credentials};
+use crate::store::{Store, StoreError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error("site {0} is not registered here")]
+    UnknownSite(SiteId),
+    #[error(
+        "this site has no service credentials for site '{site}': give them with `openstack protector site set {site} \
+         --service-username NAME --service-password-file FILE --service-project PROJECT`"
+    )]
+    NoCredentials { site: String },
+    #[error(
+        "no trust of the tenant for site '{site}' is stored for this group: any member of the project renews it with `openstack protector protection-group sync-force`"
+    )]
+    NoTrust { site: String },
+    #[error(
+        "the group has no replication policy: attach one with `openstack protector protection-group policy-create`"
+    )]
+    NoPolicy,
+    #[error("the token of the array at site '{site}' is not stored here")]
+    NoArrayToken { site: String },
+    #[error("the database could not be asked")]
+    Store(#[from] StoreError),
+}
+
+/// The address book of one engine or API process.
+#[derive(Clone)]
+pub struct Directory {
+    store: Arc<dyn Store>,
+    local: SiteId,
+    local_credentials: Credentials,
+    /// Sections `[site:<name>]` of the configuration.
+    configured: Arc<BTreeMap<String, Credentials>>,
+    timeout: Duration,
+}
+
+impl Directory {
+    pub fn new(
+        store: Arc<dyn Store>,
+        local: SiteId,
+        local_credentials: Credentials,
+        configured: BTreeMap<String, Credentials>,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            store,
+            local,
+            local_credentials,
+            configured: Arc::new(configured),
+            timeout,
+        }
+    }
+
+    pub fn local(&self) -> SiteId {
+        self.local
+    }
+
+    pub async fn site(&self, id: SiteId) -> Result<Site, AccessError> {
+        self.store.site(id).await?.ok_or(AccessError::UnknownSite(id))
+    }
+
+    /// The site's own protector user, as far as this site knows it.
+    pub async fn credentials(&self, site: &Site) -> Result<Option<Credentials>, AccessError> {
+        if site.id == self.local {
+            return Ok(Some(self.local_credentials.clone()));
+        }
+        if let Some(credentials) = self.store.site_credentials(site.id).await? {
+            return Ok(Some(credentials));
+        }
+        Ok(self.configured.get(&site.name).cloned())
+    }
+
+    async fn known_credentials(&self, site: &Site) -> Result<Credentials, AccessError> {
+        self.credentials(site)
+            .await?
+            .ok_or_else(|| AccessError::NoCredentials {
+                site: site.name.clone(),
+            })
+    }
+
+    /// As that cloud's protector user.
+    pub async fn service(&self, id: SiteId) -> Result<Access, AccessError> {
+        let site = self.site(id).await?;
+        let credentials = self.known_credentials(&site).await?;
+        Ok(self.access(site, Actor::Service(credentials)))
+    }
+
+    /// As the tenant, by the trust that was given for this group on that site.
+    pub async fn tenant(&self, id: SiteId, group: &Group) -> Result<Access, AccessError> {
+        let site = self.site(id).await?;
+        let trustee = self.known_credentials(&site).await?;
+        let trust_id = self
+            .store
+            .group_trust(group.id(), id)
+            .await?
+            .ok_or_else(|| AccessError::NoTrust {
+                site: site.name.clone(),
+            })?;
+        Ok(self.access(site, Actor::Trust { trustee, trust_id }))
+    }
+
+    /// As the caller of a request, on this site.
+    pub async fn caller(&self, token: &SecretString, project: &ProjectId) -> Result<Access, AccessError> {
+        let site = self.site(self.local).await?;
+        Ok(self.access(
+            site,
+            Actor::User {
+                token: token.clone(),
+                project_id: project.clone(),
+            },
+        ))
+    }
+
+    fn access(&self, site: Site, actor: Actor) -> Access {
+        Access {
+            site: site.id,
+            site_name: site.name,
+            auth_url: site.auth_url,
+            region: site.region_name,
+            actor,
+            timeout: self.timeout,
+        }
+    }
+
+    /// The group's arrays in the direction from `source` to the other site.
+    pub async fn arrays(&self, group: &Group, source: SiteId) -> Result<ArrayPair, AccessError> {
+        let target = group.document.peer_of(source).id;
+        Ok(ArrayPair {
+            source: self.array(group, source).await?,
+            target: self.array(group, target).await?,
+        })
+    }
+
+    async fn array(&self, group: &Group, site: SiteId) -> Result<ArrayAccess, AccessError> {
+        let policy = group.document.policy.as_ref().ok_or(AccessError::NoPolicy)?;
+        let side = policy.side(site).ok_or(AccessError::UnknownSite(site))?;
+        let name = group
+            .document
+            .site(site)
+            .map_or_else(|| site.to_string(), |site| site.name.clone());
+        let token = self
+            .store
+            .array_token(group.id(), site)
+            .await?
+            .ok_or(AccessError::NoArrayToken { site: name })?;
+        Ok(ArrayAccess {
+            url: side.url.clone(),
+            token,
+            timeout: self.timeout,
+        })
+    }
+}

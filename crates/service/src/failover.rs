@@ -1,0 +1,151 @@
+//! Starting a failover: the intent is a modification like any other, so both sites know before anything moves.
+
+use protector_domain::{
+    Group, GroupId, GroupStatus, Intent, IntentState, Mappings, MemberStatus, Operation, OperationId,
+    OperationKind, OperationStatus, PlannedFailover, PolicyStatus, Statement, Work,
+};
+use protector_ports::store::Along;
+
+use crate::error::{Error, Result};
+use crate::{Caller, Service, saga};
+
+impl Service {
+    pub async fn planned_failover(
+        &self,
+        caller: &Caller,
+        group: GroupId,
+        mappings: &Mappings,
+        statement: &Statement,
+    ) -> Result<Operation> {
+        let mut group = self.modifiable(caller, group, statement).await?;
+        self.check_ready(&group)?;
+        let source = self.local_site();
+        let target = group.document.peer_of(source).id;
+        self.directory.service(target).await?;
+        self.directory.tenant(target, &group).await?;
+        self.directory.arrays(&group, source).await?;
+        let policy = group.document.policy.clone().ok_or_else(no_policy)?;
+
+        let operation_id = OperationId(uuid::Uuid::new_v4());
+        let epoch = group.document.stamp.epoch + 1;
+        group.document.open(Intent {
+            operation_id,
+            kind: OperationKind::Failover,
+            reserved_epoch: epoch,
+            state: IntentState::Open,
+        });
+        group.set_status(GroupStatus::FailingOver, None)?;
+        let now = self.touch(&mut group);
+        let operation = Operation {
+            id: operation_id,
+            group_id: group.id(),
+            project_id: caller.project_id.clone(),
+            operation_type: OperationKind::Failover,
+            status: OperationStatus::Pending,
+            outcome: None,
+            waiting_for: None,
+            progress: 0,
+            current_step: None,
+            source_site_id: source,
+            target_site_id: target,
+            created_at: now,
+            started_at: None,
+            completed_at: None,
+            error_message: None,
+            steps_completed: Vec::new(),
+            steps_failed: Vec::new(),
+            steps: Vec::new(),
+            result_data: serde_json::json!({}),
+        };
+        let work = Work::PlannedFailover(PlannedFailover {
+            operation: operation_id,
+            group: group.id(),
+            source,
+            target,
+            members: group.document.members.clone(),
+            array_group: policy.pure_pg_name,
+            replication_interval_seconds: policy.replication_interval_seconds.unwrap_or(300),
+            mappings: group.document.mappings.overridden_by(mappings),
+            epoch,
+        });
+        let mut along = Along {
+            saga: Some(saga(work, operation_id.0)?),
+            operation: Some(&operation),
+            ..self.along(
+                &group,
+                statement,
+                format!("planned failover {operation_id} announced"),
+            )
+        };
+        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+            along.trusts = vec![(source, trust)];
+        }
+        self.store.update_group(&group, along).await?;
+        self.wake.notify_one();
+        Ok(operation)
+    }
+
+    fn check_ready(&self, group: &Group) -> Result<()> {
+        let name = &group.document.name;
+        if group.document.policy.is_none() {
+            return Err(no_policy());
+        }
+        if group.policy_status != Some(PolicyStatus::Active) {
+            return Err(Error::conflict(format!(
+                "The replication policy of protection group '{name}' is {}{}",
+                group.policy_status.map_or("unknown", PolicyStatus::as_str),
+                group
+                    .policy_reason
+                    .as_ref()
+                    .map_or_else(|| ".".to_owned(), |reason| format!(": {reason}"))
+            )));
+        }
+        // After a rollback that left nothing the group is active again; an error says what is left.
+        if !matches!(group.status, GroupStatus::Active | GroupStatus::FailedOver) {
+            return Err(Error::conflict(format!(
+                "Protection group '{name}' is {}{}",
+                group.status.as_str(),
+                group
+                    .status_reason
+                    .as_ref()
+                    .map_or_else(|| ".".to_owned(), |reason| format!(": {reason}"))
+            )));
+        }
+        if group.status == GroupStatus::FailedOver {
+            return Err(Error::conflict(format!(
+                "Protection group '{name}' is failed over: its way back is a failback."
+            )));
+        }
+        if group.document.members.is_empty() {
+            return Err(Error::conflict(format!(
+                "Protection group '{name}' has no members."
+            )));
+        }
+        let unready: Vec<String> = group
+            .document
+            .members
+            .iter()
+            .filter(|member| group.member_status(member.id) != MemberStatus::Protected)
+            .map(|member| {
+                format!(
+                    "{} is {}",
+                    member.instance_name,
+                    group.member_status(member.id).as_str()
+                )
+            })
+            .collect();
+        if !unready.is_empty() {
+            return Err(Error::conflict(format!(
+                "A planned failover needs every member protected: {}.",
+                unready.join(", ")
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn no_policy() -> Error {
+    Error::conflict(
+        "The protection group has no replication policy, so it can't fail over: attach one with `openstack protector protection-group policy-create`.",
+    )
+}

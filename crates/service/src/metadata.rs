@@ -1,0 +1,211 @@
+//! The bundle's way out of one site and into the other.
+
+use protector_domain::{
+    Bundle, Document, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SyncState,
+    SyncStatus, Work,
+};
+use protector_ports::store::Along;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::groups::new_here;
+use crate::{Caller, Service, saga};
+
+/// What the origin saw of its own cloud and array when it packed the bundle; a hint, never a truth.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Observations {
+    member_states: std::collections::BTreeMap<MemberId, MemberState>,
+    policy_status: Option<PolicyStatus>,
+    backend_name: Option<String>,
+}
+
+impl Service {
+    pub async fn export_bundle(&self, caller: &Caller, id: GroupId) -> Result<Bundle> {
+        let group = self.own_group(caller, id).await?;
+        let observations = Observations {
+            member_states: group.member_states.clone(),
+            policy_status: group.policy_status,
+            backend_name: group.consistency_group.backend_name.clone(),
+        };
+        let observations =
+            serde_json::to_value(observations).map_err(|error| Error::Internal(Box::new(error)))?;
+        Ok(Bundle::pack(&group.document, self.local_site(), observations)?)
+    }
+
+    /// Takes the other site's document in, if it is whole, newer and the caller's to bring.
+    pub async fn import_bundle(&self, caller: &Caller, id: GroupId, bundle: &Bundle) -> Result<Receipt> {
+        let document = bundle.open()?;
+        if document.group_id != id {
+            return Err(Error::Invalid(
+                "The bundle is about another protection group.".into(),
+            ));
+        }
+        self.check_bringer(caller, bundle, &document).await?;
+        let observations: Observations =
+            serde_json::from_value(bundle.observations.clone()).unwrap_or_default();
+        let trust = match self.store.group(id).await? {
+            None => self.import_new(caller, bundle, document).await?,
+            Some(group) => {
+                if group.project(self.local_site()) != Some(&caller.project_id) {
+                    return Err(Error::not_found("protection group", id));
+                }
+                self.import_next(caller, group, bundle, document, observations)
+                    .await?
+            }
+        };
+        Ok(Receipt {
+            group_id: id,
+            site_id: self.local_site(),
+            stamp: bundle.stamp,
+            checksum: bundle.checksum.clone(),
+            trust_id: trust.map(|trust| trust.expose_secret().to_owned()),
+            received_at: self.clock.now(),
+            signature: None,
+        })
+    }
+
+    /// The receiving site authorises too: the sites must be known, and the projects belong together.
+    async fn check_bringer(&self, caller: &Caller, bundle: &Bundle, document: &Document) -> Result<()> {
+        let here = self.local_site();
+        let origin = bundle.origin_site_id;
+        if origin == here || document.site(origin).is_none() || document.site(here).is_none() {
+            return Err(Error::Invalid(
+                "The bundle doesn't come from the other site of a protection group of this site.".into(),
+            ));
+        }
+        for site in [&document.primary_site, &document.secondary_site] {
+            if self.store.site(site.id).await?.is_none() {
+                return Err(Error::conflict(format!(
+                    "Site '{}' of the bundle is not registered here: register both sites on both sides with `openstack protector site create`.",
+                    site.name
+                )));
+            }
+        }
+        if document.projects.get(&here) != Some(&caller.project_id) {
+            return Err(Error::Forbidden(format!(
+                "The bundle belongs to another project of this site than '{}': sign in to the mapped one.",
+                caller.project_name
+            )));
+        }
+        let origin_name = document
+            .site(origin)
+            .map_or_else(String::new, |site| site.name.clone());
+        let mapped = self.mapped_project(caller, origin, &origin_name).await?;
+        if document.projects.get(&origin) != Some(&mapped) {
+            return Err(Error::Forbidden(format!(
+                "Project '{}' is mapped to another project of site '{origin_name}' than the bundle's.",
+                caller.project_name
+            )));
+        }
+        Ok(())
+    }
+
+    async fn import_new(
+        &self,
+        caller: &Caller,
+        bundle: &Bundle,
+        document: Document,
+    ) -> Result<Option<SecretString>> {
+        if document.current_primary_site_id != bundle.origin_site_id {
+            return Err(Error::conflict(
+                "The bundle doesn't come from the site where its protection group runs.",
+            ));
+        }
+        let trust = self.new_trust(caller).await?;
+        let now = self.clock.now();
+        let id = document.group_id;
+        let group = new_here(document, synced(bundle, now), now);
+        let along = Along {
+            saga: Some(saga(Work::EstablishGroup { group: id }, uuid::Uuid::new_v4())?),
+            entry: Some(self.entry(
+                id,
+                "imported",
+                Some(bundle.stamp),
+                "group created by the other site",
+            )),
+            trusts: vec![(self.local_site(), trust.clone())],
+            ..Along::default()
+        };
+        self.store.insert_group(&group, along).await?;
+        self.wake.notify_one();
+        Ok(Some(trust))
+    }
+
+    async fn import_next(
+        &self,
+        caller: &Caller,
+        mut group: Group,
+        bundle: &Bundle,
+        document: Document,
+        observations: Observations,
+    ) -> Result<Option<SecretString>> {
+        let held = &group.document;
+        let refused = |message: String| {
+            Error::conflict(message)
+                .with("epoch", held.stamp.epoch)
+                .with("version", held.stamp.version)
+        };
+        if document.stamp < held.stamp {
+            return Err(refused(format!(
+                "This site holds version {} already, the bundle is version {}.",
+                held.stamp.version, document.stamp.version
+            )));
+        }
+        if document.stamp == held.stamp && document != *held {
+            return Err(refused(format!(
+                "This site holds another version {}: the sites have diverged, and nothing was overwritten.",
+                held.stamp.version
+            )));
+        }
+        if document.stamp > held.stamp && bundle.origin_site_id != held.current_primary_site_id {
+            return Err(refused("Only the site where the protection group runs may change it, and the bundle is from the other one.".into()));
+        }
+        let news = document.stamp > held.stamp;
+        let moved = document.current_primary_site_id != held.current_primary_site_id;
+        let now = self.clock.now();
+        group.document = document;
+        group.member_states = observations.member_states;
+        group.policy_status = observations.policy_status;
+        group.consistency_group.backend_name = observations.backend_name;
+        group.sync = synced(bundle, now);
+        group.updated_at = now;
+        if group.document.open_intent().is_some() {
+            group.set_status(GroupStatus::FailingOver, None)?;
+        } else if moved || matches!(group.status, GroupStatus::FailingOver | GroupStatus::FailingBack) {
+            group.status = group.resting_status();
+            group.status_reason = None;
+        }
+        let trust = self.renewed_trust(caller, &group).await?;
+        let entry = news.then(|| {
+            self.entry(
+                group.id(),
+                "imported",
+                Some(bundle.stamp),
+                "version of the other site stored",
+            )
+        });
+        let along = Along {
+            entry,
+            trusts: trust
+                .iter()
+                .map(|trust| (self.local_site(), trust.clone()))
+                .collect(),
+            ..Along::default()
+        };
+        self.store.update_group(&group, along).await?;
+        match trust {
+            Some(trust) => Ok(Some(trust)),
+            None => Ok(self.store.group_trust(group.id(), self.local_site()).await?),
+        }
+    }
+}
+
+fn synced(bundle: &Bundle, now: chrono::DateTime<chrono::Utc>) -> SyncState {
+    SyncState {
+        status: SyncStatus::Synced,
+        peer: Some(bundle.stamp),
+        last_sync_at: Some(now),
+    }
+}

@@ -1,0 +1,152 @@
+//! The replication policy: which arrays, which array group, how often.
+
+use protector_domain::{
+    ArraySide, Group, GroupId, Policy, PolicyId, PolicyStatus, ReplicationType, Statement, Work,
+};
+use protector_ports::store::Along;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::{Error, Result};
+use crate::{Caller, Service, saga};
+
+pub struct NewPolicy {
+    pub primary_fa_url: String,
+    pub primary_fa_token: SecretString,
+    pub secondary_fa_url: String,
+    pub secondary_fa_token: SecretString,
+    pub pure_pg_name: String,
+    pub replication_interval_seconds: Option<u64>,
+    pub rpo_minutes: Option<u64>,
+}
+
+/// How often volumes are sent where the user doesn't say.
+const DEFAULT_INTERVAL_SECONDS: u64 = 300;
+const DEFAULT_RPO_MINUTES: u64 = 15;
+
+/// Array groups that belong to Cinder's own replication.
+const RESERVED: [&str; 2] = ["cinder-group", "cinder-pod"];
+
+impl Service {
+    pub async fn policy(&self, caller: &Caller, group: GroupId) -> Result<(Group, Policy)> {
+        let group = self.own_group(caller, group).await?;
+        let policy = group.document.policy.clone().ok_or_else(|| Error::NotFound {
+            message: format!(
+                "Protection group '{}' has no replication policy.",
+                group.document.name
+            ),
+        })?;
+        Ok((group, policy))
+    }
+
+    pub async fn create_policy(
+        &self,
+        caller: &Caller,
+        group: GroupId,
+        new: NewPolicy,
+        statement: &Statement,
+    ) -> Result<Group> {
+        check(&new)?;
+        let mut group = self.modifiable(caller, group, statement).await?;
+        if group.document.policy.is_some() && group.policy_status != Some(PolicyStatus::Error) {
+            return Err(Error::conflict(format!(
+                "Protection group '{}' has a replication policy already.",
+                group.document.name
+            )));
+        }
+        let synchronous = group.document.replication_type == ReplicationType::Sync;
+        if synchronous && (new.replication_interval_seconds.is_some() || new.rpo_minutes.is_some()) {
+            return Err(Error::Invalid(
+                "Synchronous replication has neither an interval nor a recovery point objective.".into(),
+            ));
+        }
+        let (primary, secondary) = (group.document.primary_site.id, group.document.secondary_site.id);
+        group.document.policy = Some(Policy {
+            id: PolicyId(uuid::Uuid::new_v4()),
+            primary: ArraySide {
+                site_id: primary,
+                url: tidy(&new.primary_fa_url),
+            },
+            secondary: ArraySide {
+                site_id: secondary,
+                url: tidy(&new.secondary_fa_url),
+            },
+            pure_pg_name: new.pure_pg_name,
+            replication_interval_seconds: (!synchronous).then_some(
+                new.replication_interval_seconds
+                    .unwrap_or(DEFAULT_INTERVAL_SECONDS),
+            ),
+            rpo_minutes: (!synchronous).then_some(new.rpo_minutes.unwrap_or(DEFAULT_RPO_MINUTES)),
+        });
+        group.policy_status = Some(PolicyStatus::Applying);
+        group.policy_reason = None;
+        self.touch(&mut group);
+        let mut along = Along {
+            saga: Some(saga(
+                Work::BindArrays { group: group.id() },
+                uuid::Uuid::new_v4(),
+            )?),
+            array_tokens: vec![
+                (primary, new.primary_fa_token),
+                (secondary, new.secondary_fa_token),
+            ],
+            ..self.along(&group, statement, "replication policy attached")
+        };
+        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+            along.trusts = vec![(self.local_site(), trust)];
+        }
+        let group = self.store.update_group(&group, along).await?;
+        self.wake.notify_one();
+        Ok(group)
+    }
+}
+
+fn tidy(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
+fn check(new: &NewPolicy) -> Result<()> {
+    for (option, url) in [
+        ("primary_fa_url", &new.primary_fa_url),
+        ("secondary_fa_url", &new.secondary_fa_url),
+    ] {
+        if !url.starts_with("https://") || url.len() > 255 || url.chars().any(char::is_whitespace) {
+            return Err(Error::Invalid(format!(
+                "{option} must be the https URL of a FlashArray, such as https://flasharray.example.com."
+            )));
+        }
+    }
+    if tidy(&new.primary_fa_url) == tidy(&new.secondary_fa_url) {
+        return Err(Error::Invalid(
+            "The two FlashArrays of a policy must differ.".into(),
+        ));
+    }
+    for (option, token) in [
+        ("primary_fa_token", &new.primary_fa_token),
+        ("secondary_fa_token", &new.secondary_fa_token),
+    ] {
+        if token.expose_secret().trim().is_empty() {
+            return Err(Error::Invalid(format!("{option} must not be empty.")));
+        }
+    }
+    let name = &new.pure_pg_name;
+    let letters = (1..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !letters || name.starts_with('-') || name.ends_with('-') {
+        return Err(Error::Invalid(format!(
+            "'{name}' is not the name of an array protection group: 1 to 63 letters, digits and hyphens."
+        )));
+    }
+    if RESERVED.contains(&name.as_str()) {
+        return Err(Error::Invalid(format!(
+            "'{name}' belongs to Cinder's own replication: choose another pure_pg_name."
+        )));
+    }
+    if new.replication_interval_seconds == Some(0) || new.rpo_minutes == Some(0) {
+        return Err(Error::Invalid(
+            "Interval and recovery point objective must be greater than zero.".into(),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Nonce, statement, receipt: what clients carry between the sites, and what each site makes of it.
+
+use protector_domain::{Checksum, Group, GroupId, Nonce, Receipt, Statement, SyncEntry, SyncStatus};
+use protector_ports::store::Along;
+use secrecy::SecretString;
+
+use crate::error::{Error, Result};
+use crate::{Caller, Service};
+
+impl Service {
+    /// Begins a modification, if this site may make one. A group that isn't there yet may be about to be made.
+    pub async fn nonce(&self, caller: &Caller, id: GroupId) -> Result<Nonce> {
+        match self.own_group(caller, id).await {
+            Ok(group) => self.check_may_modify(&group)?,
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let nonce = Nonce {
+            value: uuid::Uuid::new_v4().to_string(),
+            group_id: id,
+            site_id: self.local_site(),
+            expires_at: self.clock.now() + Nonce::LIFETIME,
+        };
+        self.store.insert_nonce(&nonce).await?;
+        Ok(nonce)
+    }
+
+    /// What this site holds, as an answer to the other site's nonce.
+    pub async fn statement(&self, caller: &Caller, id: GroupId, nonce: String) -> Result<Statement> {
+        if nonce.is_empty() || nonce.len() > 128 {
+            return Err(Error::Invalid("The nonce must have 1 to 128 characters.".into()));
+        }
+        let group = match self.own_group(caller, id).await {
+            Ok(group) => Some(group),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Statement {
+            nonce,
+            group_id: id,
+            site_id: self.local_site(),
+            exists: group.is_some(),
+            stamp: group.as_ref().map(|group| group.document.stamp),
+            open_intent: group
+                .as_ref()
+                .and_then(|group| group.document.open_intent().cloned()),
+            stated_at: self.clock.now(),
+            signature: None,
+        })
+    }
+
+    /// The peer's word that it stores our version: the modification is over.
+    pub async fn receipt(&self, caller: &Caller, id: GroupId, receipt: Receipt) -> Result<Group> {
+        let mut group = self.own_group(caller, id).await?;
+        let peer = group.document.peer_of(self.local_site()).clone();
+        if receipt.group_id != id || receipt.site_id != peer.id {
+            return Err(Error::Invalid(format!(
+                "The receipt is not by site '{}' or about another protection group.",
+                peer.name
+            )));
+        }
+        if receipt.stamp != group.document.stamp || receipt.checksum != checksum(&group)? {
+            return Err(Error::conflict(format!(
+                "The receipt is for version {}, this site holds version {}.",
+                receipt.stamp.version, group.document.stamp.version
+            )));
+        }
+        let now = self.clock.now();
+        group.sync.status = SyncStatus::Synced;
+        group.sync.peer = Some(receipt.stamp);
+        group.sync.last_sync_at = Some(now);
+        group.updated_at = now;
+        let along = Along {
+            entry: Some(self.entry(
+                id,
+                "receipt",
+                Some(receipt.stamp),
+                format!("site '{}' stores this version", peer.name),
+            )),
+            trusts: receipt
+                .trust_id
+                .map(|trust| (peer.id, SecretString::from(trust)))
+                .into_iter()
+                .collect(),
+            ..Along::default()
+        };
+        let group = self.store.update_group(&group, along).await?;
+        self.wake.notify_one();
+        Ok(group)
+    }
+
+    /// A client's report that it could not bring our version to the peer.
+    pub async fn push_failed(&self, caller: &Caller, id: GroupId, reason: &str) -> Result<Group> {
+        let mut group = self.own_group(caller, id).await?;
+        if group.sync.status == SyncStatus::Synced {
+            return Ok(group);
+        }
+        group.sync.status = SyncStatus::Failed;
+        group.updated_at = self.clock.now();
+        let reason: String = reason.chars().take(500).collect();
+        let along = Along {
+            entry: Some(self.entry(id, "refused", Some(group.document.stamp), reason)),
+            ..Along::default()
+        };
+        Ok(self.store.update_group(&group, along).await?)
+    }
+
+    pub async fn sync_state(&self, caller: &Caller, id: GroupId) -> Result<(Group, Checksum)> {
+        let group = self.own_group(caller, id).await?;
+        let checksum = checksum(&group)?;
+        Ok((group, checksum))
+    }
+
+    pub async fn sync_log(&self, caller: &Caller, id: GroupId, limit: usize) -> Result<Vec<SyncEntry>> {
+        let group = self.own_group(caller, id).await?;
+        Ok(self.store.sync_log(group.id(), limit).await?)
+    }
+}
+
+fn checksum(group: &Group) -> Result<Checksum> {
+    let value = serde_json::to_value(&group.document).map_err(|error| Error::Internal(Box::new(error)))?;
+    Ok(Checksum::of(&value))
+}
