@@ -26,6 +26,7 @@ use crate::event::{Event, FailureClass, SagaOutcome};
 use crate::journal::{Claim, Journal, JournalError, Owner, SagaHeader};
 use crate::state::State;
 
+pub(crate) use flight::panic_message;
 use flight::{Flight, Landed};
 use record::{Keeper, Lost};
 
@@ -159,7 +160,7 @@ impl Driver {
             Run {
                 driver: self,
                 keeper,
-                flight: Flight::new(),
+                flight: Flight::new(&self.stop),
                 steps,
             }
             .to_the_end()
@@ -238,8 +239,7 @@ impl Run<'_> {
             .collect();
         self.append(&intents).await?;
         for intent in &intents {
-            self.flight
-                .launch(&self.keeper, &self.steps, intent, &self.driver.stop);
+            self.flight.launch(&self.keeper, &self.steps, intent);
         }
         Ok(())
     }
@@ -317,7 +317,7 @@ impl Run<'_> {
             let failure = match tokio::time::timeout(SETTLE_TIMEOUT, settling).await {
                 Ok(Ok(Ok(()))) => break,
                 Ok(Ok(Err(failure))) => failure.message,
-                Ok(Err(panic)) => flight::panic_message(panic.as_ref()),
+                Ok(Err(panic)) => panic_message(panic.as_ref()),
                 Err(_) => format!("no answer within {} seconds", SETTLE_TIMEOUT.as_secs()),
             };
             tracing::warn!(saga = %self.keeper.saga(), %failure, "the saga's end could not be recorded; retrying in {delay:?}");

@@ -5,16 +5,18 @@
 //! again, until it can be planned or the operator gives it up.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use protector_domain::SagaId;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::{Driver, RunEnd, Steps};
+use crate::driver::{Driver, RunEnd, Steps, panic_message};
 use crate::event::{Event, SagaOutcome};
 use crate::journal::{Claim, Journal, JournalError, SagaHeader};
 use crate::state::decision;
@@ -211,15 +213,9 @@ async fn work(
 ) {
     loop {
         let reason = match planner.plan(&header) {
-            Ok(steps) => match driver
-                .run_until_lost(claim.clone(), header.clone(), steps, lost.clone())
-                .await
-            {
-                RunEnd::Refused(reason) => reason,
-                end => {
-                    tracing::info!(saga = %claim.saga, kind = header.kind, ?end, "left a saga");
-                    return;
-                }
+            Ok(steps) => match run(driver, &header, &claim, steps, &lost).await {
+                Left::For(reason) => reason,
+                Left::Over => return,
             },
             Err(reason) => reason,
         };
@@ -229,6 +225,37 @@ async fn work(
             Held::Again => {}
             Held::Over => return,
         }
+    }
+}
+
+enum Left {
+    /// Done, lost or handed on.
+    Over,
+    /// Still owned by this engine, which can't go on with it.
+    For(String),
+}
+
+/// A claim that nobody uses would keep everybody else out: a run that breaks off while the claim still
+/// holds ends with a reason, never silently.
+async fn run(
+    driver: &Driver,
+    header: &SagaHeader,
+    claim: &Claim,
+    steps: Arc<dyn Steps>,
+    lost: &CancellationToken,
+) -> Left {
+    let run = driver.run_until_lost(claim.clone(), header.clone(), steps, lost.clone());
+    let end = match AssertUnwindSafe(run).catch_unwind().await {
+        Ok(RunEnd::Refused(reason)) => return Left::For(reason),
+        Ok(end) => end,
+        Err(panic) => return Left::For(panic_message(panic.as_ref())),
+    };
+    tracing::info!(saga = %claim.saga, kind = header.kind, ?end, "left a saga");
+    match end {
+        RunEnd::Lost if !lost.is_cancelled() && driver.journal.check(claim).await.is_ok() => {
+            Left::For("the journal of the saga doesn't follow from what this engine wrote".to_owned())
+        }
+        _ => Left::Over,
     }
 }
 

@@ -25,3 +25,6 @@ pub use engine::{Engine, Planner, Waker};
 pub use event::{Event, FailureClass, Record, SagaOutcome};
 pub use journal::{Claim, Journal, JournalError, NewSaga, Owner, SagaHeader};
 pub use state::{Corrupt, State, StepPhase, StepState, decision};
+
+#[cfg(test)]
+mod tests;

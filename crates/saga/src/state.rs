@@ -411,8 +411,8 @@ impl State {
                     && step.is_exhausted(node)
             })
         };
-        self.rolled_back_by_operator && !self.is_pivot_in_flight()
-            || !self.pivot_in_doubt() && (self.fatal || self.cancelled || worn_out())
+        let doubt_removed = self.rolled_back_by_operator && !self.is_pivot_in_flight();
+        doubt_removed || (!self.pivot_in_doubt() && (self.fatal || self.cancelled || worn_out()))
     }
 
     fn is_pivot_in_flight(&self) -> bool {

@@ -33,12 +33,13 @@ struct Launched {
     step: String,
     attempt: u32,
     undo: bool,
-    stop: CancellationToken,
 }
 
-/// Dropping it ends every task at its next await.
+/// Dropping it tells every task to stop, and ends it at its next await.
 pub struct Flight {
     tasks: JoinSet<End>,
+    /// Of the engine, or of this saga alone when it is lost.
+    stop: CancellationToken,
     launched: HashMap<Id, Launched>,
 }
 
@@ -56,9 +57,10 @@ struct Job {
 }
 
 impl Flight {
-    pub fn new() -> Flight {
+    pub fn new(engine: &CancellationToken) -> Flight {
         Flight {
             tasks: JoinSet::new(),
+            stop: engine.child_token(),
             launched: HashMap::new(),
         }
     }
@@ -68,13 +70,7 @@ impl Flight {
     }
 
     /// Lets the step go whose intent was journalled.
-    pub fn launch(
-        &mut self,
-        keeper: &Keeper,
-        steps: &Arc<dyn Steps>,
-        intent: &Event,
-        stop: &CancellationToken,
-    ) {
+    pub fn launch(&mut self, keeper: &Keeper, steps: &Arc<dyn Steps>, intent: &Event) {
         let (step, attempt, undo) = match intent {
             Event::Intent { step, attempt, .. } => (step, *attempt, false),
             Event::UndoIntent { step, attempt } => (step, *attempt, true),
@@ -92,7 +88,7 @@ impl Flight {
             attempt,
             deadline: keeper.now() + node.timeout,
             timeout: node.timeout,
-            stop: stop.clone(),
+            stop: self.stop.clone(),
             undo,
         };
         let handle = self.tasks.spawn(job.work());
@@ -100,7 +96,6 @@ impl Flight {
             step: step.clone(),
             attempt,
             undo,
-            stop: stop.clone(),
         };
         self.launched.insert(handle.id(), launched);
     }
@@ -136,7 +131,13 @@ impl Flight {
         };
         let launched = self.launched.remove(&id)?;
         let end = end.unwrap_or_else(|error| launched.panicked(error));
-        Some(launched.landed(end))
+        Some(launched.landed(end, self.stop.is_cancelled()))
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
@@ -157,15 +158,13 @@ impl Launched {
         }
     }
 
-    fn landed(self, end: End) -> Landed {
-        let Launched {
-            step, attempt, stop, ..
-        } = self;
+    fn landed(self, end: End, told_to_stop: bool) -> Landed {
+        let Launched { step, attempt, .. } = self;
         match end {
             End::Fenced => Landed::Fenced,
             End::Run(Ok(output)) => Landed::Outcome(Event::Done { step, output }),
             End::Undo(Ok(())) => Landed::Outcome(Event::Undone { step }),
-            End::Run(Err(_)) | End::Undo(Err(_)) if stop.is_cancelled() => Landed::CutOff,
+            End::Run(Err(_)) | End::Undo(Err(_)) if told_to_stop => Landed::CutOff,
             End::Run(Err(StepFailure { class, message })) => Landed::Outcome(Event::Failed {
                 step,
                 attempt,

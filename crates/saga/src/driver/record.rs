@@ -165,6 +165,10 @@ impl Keeper {
                     return Ok(records);
                 }
                 Err(error) if is_fenced(&error) => return Err(Lost),
+                Err(error @ JournalError::Corrupt { .. }) => {
+                    tracing::error!(%error, "the journal became unreadable");
+                    return Err(Lost);
+                }
                 Err(error) => backoff.wait(self.claim.saga, &error).await,
             }
         }

@@ -1,0 +1,150 @@
+//! The loop around the driver: claims, wake-ups, takeovers, sagas that can't be planned.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::behaviour::diamond;
+use super::world::{Making, Scene};
+use crate::*;
+
+struct OneKind {
+    steps: Arc<Making>,
+    knows: Mutex<bool>,
+    refusals: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Planner for OneKind {
+    fn plan(&self, header: &SagaHeader) -> Result<Arc<dyn Steps>, String> {
+        match *self.knows.lock().unwrap() {
+            true => Ok(self.steps.clone()),
+            false => Err(format!(
+                "this release can't run version {} of {}",
+                header.version, header.kind
+            )),
+        }
+    }
+
+    async fn refused(&self, _header: &SagaHeader, _claim: &Claim, reason: &str) {
+        self.refusals.lock().unwrap().push(reason.to_owned());
+    }
+}
+
+fn planner(scene: &Scene, knows: bool) -> Arc<OneKind> {
+    Arc::new(OneKind {
+        steps: scene.steps.clone(),
+        knows: Mutex::new(knows),
+        refusals: Mutex::default(),
+    })
+}
+
+fn short_leases(scene: &mut Scene) {
+    scene.options.lease = Duration::from_secs(30);
+}
+
+async fn until(scene: &Scene, wanted: impl Fn(&State) -> bool) {
+    for _ in 0..10_000 {
+        if wanted(&scene.state()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never came");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_finds_the_saga_and_keeps_its_claim_over_many_leases() {
+    let mut scene = Scene::new(diamond());
+    short_leases(&mut scene);
+    // Nine steps' worth of waiting: far longer than one lease.
+    scene.world.fail("x", &[super::world::Fault::Hang; 4]);
+    let stop = CancellationToken::new();
+    let engine = Engine::new(scene.driver(), planner(&scene, true));
+    let running = tokio::spawn(engine.run(stop.clone()));
+    until(&scene, |state| state.ended().is_some()).await;
+    assert_eq!(scene.state().ended(), Some(SagaOutcome::Completed));
+    assert_eq!(
+        scene.state().step("x").unwrap().attempts,
+        5,
+        "one engine did it all"
+    );
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_engine_takes_over_when_the_first_one_dies() {
+    let mut scene = Scene::new(diamond());
+    short_leases(&mut scene);
+    scene.world.fail("b", &[super::world::Fault::Hang]);
+    let stop = CancellationToken::new();
+    let first = tokio::spawn(Engine::new(scene.driver(), planner(&scene, true)).run(stop.clone()));
+    until(&scene, |state| state.step("b").unwrap().attempts == 1).await;
+    first.abort();
+    let second = tokio::spawn(Engine::new(scene.driver(), planner(&scene, true)).run(stop.clone()));
+    until(&scene, |state| state.ended().is_some()).await;
+    assert_eq!(scene.world.made().len(), 7);
+    stop.cancel();
+    second.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_engine_gives_its_work_back_at_once() {
+    let scene = Scene::new(diamond());
+    scene.world.fail("b", &[super::world::Fault::Retryable]);
+    let stop = CancellationToken::new();
+    let first = tokio::spawn(Engine::new(scene.driver(), planner(&scene, true)).run(stop.clone()));
+    until(&scene, |state| state.step("b").unwrap().attempts == 1).await;
+    stop.cancel();
+    first.await.unwrap();
+    // Its lease would have run for years.
+    assert_eq!(scene.run().await, Some(SagaOutcome::Completed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_cannot_be_planned_waits_with_the_reason_and_goes_on_later() {
+    let mut scene = Scene::new(diamond());
+    short_leases(&mut scene);
+    let planner = planner(&scene, false);
+    let stop = CancellationToken::new();
+    let engine = Engine::new(scene.driver(), planner.clone());
+    let waker = engine.waker();
+    let running = tokio::spawn(engine.run(stop.clone()));
+    let reason = "this release can't run version 1 of making";
+    until(&scene, |state| state.awaited() == Some(reason)).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(
+        planner.refusals.lock().unwrap().first().map(String::as_str),
+        Some(reason)
+    );
+    assert_eq!(
+        scene.journal.records(scene.saga).len(),
+        2,
+        "said once, and nothing else was done"
+    );
+    *planner.knows.lock().unwrap() = true;
+    waker.wake();
+    until(&scene, |state| state.ended() == Some(SagaOutcome::Completed)).await;
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_cannot_be_planned_can_be_given_up() {
+    let mut scene = Scene::new(diamond());
+    short_leases(&mut scene);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Engine::new(scene.driver(), planner(&scene, false)).run(stop.clone()));
+    until(&scene, |state| state.awaited().is_some()).await;
+    scene
+        .ask(Event::Abandoned {
+            reason: "of another age".to_owned(),
+        })
+        .await;
+    until(&scene, |state| state.ended() == Some(SagaOutcome::Abandoned)).await;
+    stop.cancel();
+    running.await.unwrap();
+}

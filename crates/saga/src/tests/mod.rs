@@ -1,0 +1,7 @@
+//! Sagas run against a small world that remembers every effect, with failures and crashes at will.
+
+mod behaviour;
+mod crashes;
+mod engine;
+mod properties;
+mod world;
