@@ -75,9 +75,12 @@ impl Tokens {
     }
 
     /// Drops a token that a service didn't accept, unless another has taken its place already.
-    pub async fn forget(&self, access: &Access, refused: &Arc<Token>) {
+    pub async fn forget(&self, access: &Access, refused: &Arc<Token>, deadline: Instant) {
         let slot = self.slot(access);
-        let mut held = slot.lock().await;
+        // Whoever holds the place that long is fetching another already.
+        let Ok(mut held) = tokio::time::timeout_at(deadline, slot.lock()).await else {
+            return;
+        };
         if held.as_ref().is_some_and(|token| Arc::ptr_eq(token, refused)) {
             *held = None;
         }

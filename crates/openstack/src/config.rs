@@ -12,6 +12,7 @@ pub struct ClientConfig {
     /// Accept any certificate. For a lab only.
     pub insecure: bool,
     pub addresses: AddressPolicy,
+    /// Well below any call's time: a change that could not even connect is known not to have happened.
     pub connect_timeout: Duration,
     /// A longer answer is refused.
     pub max_body_bytes: usize,
@@ -27,7 +28,7 @@ impl Default for ClientConfig {
             cafile: None,
             insecure: false,
             addresses: AddressPolicy::default(),
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
             max_body_bytes: 32 << 20,
             max_concurrency: 32,
             interface: "public".to_owned(),

@@ -114,9 +114,18 @@ pub(crate) async fn ports(session: &Session<'_>, network: Option<&NetworkId>) ->
     Ok(ports.into_iter().map(Port::from).collect())
 }
 
-/// Nova gives the order, Neutron the ports, in one list. What only one of them knows is on its way in or out.
+/// Neutron knows the ports, Nova which of them comes first in the guest.
+///
+/// Nova's list of interfaces is Neutron's list of ports, which is in no order at all; what Nova itself keeps in
+/// the guest's order is the addresses. So these decide, by MAC address, and the list of interfaces only for ports
+/// without addresses. (Of networks with several ports each, all of the first network's come first.)
 pub(crate) async fn server_ports(session: &Session<'_>, server: &ServerId) -> PortResult<Vec<Port>> {
     let path = ["servers", server.as_str(), "os-interface"];
+    let addresses = session
+        .get(Compute, "show server", &path[..2])
+        .json::<compute::AddressesBody>()
+        .await?;
+    let order_of_macs = addresses.server.macs();
     let interfaces = session
         .get(Compute, "list interfaces", &path)
         .json::<compute::InterfacesBody>()
@@ -135,7 +144,13 @@ pub(crate) async fn server_ports(session: &Session<'_>, server: &ServerId) -> Po
         .into_iter()
         .map(Port::from)
         .collect();
-    ports.sort_by_key(|port| order.iter().position(|id| *id == port.id).unwrap_or(order.len()));
+    ports.sort_by_key(|port| {
+        let by_mac = order_of_macs
+            .iter()
+            .position(|mac| mac.eq_ignore_ascii_case(&port.mac_address));
+        let by_id = order.iter().position(|id| *id == port.id);
+        (by_mac.unwrap_or(usize::MAX), by_id.unwrap_or(usize::MAX))
+    });
     Ok(ports)
 }
 

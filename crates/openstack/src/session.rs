@@ -300,7 +300,11 @@ impl<'a> Call<'a> {
                     if answer.status == http::StatusCode::UNAUTHORIZED
                         && let Some(token) = &token
                     {
-                        session.inner.tokens.forget(session.access, token).await;
+                        session
+                            .inner
+                            .tokens
+                            .forget(session.access, token, session.deadline)
+                            .await;
                         if may_renew {
                             may_renew = false;
                             continue;

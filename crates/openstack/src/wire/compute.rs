@@ -90,6 +90,28 @@ pub(crate) struct Interface {
 }
 
 #[derive(Deserialize)]
+pub(crate) struct AddressesBody {
+    pub server: Addresses,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Addresses {
+    /// By the network's name, in the order of the guest's interfaces.
+    addresses: Option<serde_json::Map<String, Value>>,
+}
+
+impl Addresses {
+    /// The interfaces' MAC addresses, each as often as it has addresses.
+    pub fn macs(&self) -> Vec<&str> {
+        let networks = self.addresses.iter().flat_map(|networks| networks.values());
+        let addresses = networks.filter_map(Value::as_array).flatten();
+        addresses
+            .filter_map(|address| address.get("OS-EXT-IPS-MAC:mac_addr")?.as_str())
+            .collect()
+    }
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Flavor {
     pub id: FlavorId,
     pub name: Option<String>,
