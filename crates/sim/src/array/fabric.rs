@@ -130,7 +130,7 @@ impl Fabric {
             state.eradication_delay = array.eradication_delay_millis;
             state.capacity = array.capacity;
             let handle = Faults::default();
-            handle.set_down(state.dark);
+            handle.set_dark(state.dark);
             faults.insert(array.name.clone(), handle);
         }
         let names: Vec<String> = world.arrays.keys().cloned().collect();
@@ -145,6 +145,8 @@ impl Fabric {
             }
         }
         let clock = Clock::start(world.settled, config.time_scale);
+        // What would have happened while nobody ran the arrays hasn't happened.
+        world.settled = 0;
         Ok(Self {
             inner: Arc::new(Inner {
                 strict: config.strict,
@@ -292,7 +294,7 @@ impl Fabric {
             world.array(array)?.dark = !on;
             Ok(())
         })?;
-        faults.set_down(!on);
+        faults.set_dark(!on);
         if !on {
             self.expire_sessions(array);
         }

@@ -14,18 +14,21 @@ const MAX_EVENTS: usize = 20_000;
 /// Bring the world up to `now`. Says whether anything happened that is worth keeping.
 pub(super) fn settle(world: &mut World, now: u64) -> bool {
     if world.settled == 0 || world.settled > now {
-        // A world that was just made has no past, and one from a former run none that could be in the future.
+        // A world that was just made has no past; one of a former run missed the time in between.
         world.settled = now;
     }
-    let mut happened = tick(world, now.min(world.settled));
+    let mut happened = tick(world, world.settled);
     for _ in 0..MAX_EVENTS {
         if world.settled >= now {
             return happened;
         }
         let until = next_event(world).clamp(world.settled + 1, now);
         flow(world, until - world.settled);
+        // Aging is looked at once a second; nothing depends on its exact moment.
+        let ages = until / 1000 > world.settled / 1000;
         world.settled = until;
         happened |= tick(world, until);
+        happened |= ages && aging::age(world, until);
     }
     world.settled = now;
     happened
@@ -72,7 +75,7 @@ fn next_event(world: &World) -> u64 {
             }
         }
     }
-    // Aging is looked at once a minute; nothing depends on its exact moment.
+    // At least once a minute, for what ages.
     next.min(world.settled + 60_000)
 }
 
@@ -103,60 +106,63 @@ fn tick(world: &mut World, now: u64) -> bool {
     let mut happened = exchange(world, now);
     happened |= complete(world, now);
     happened |= start(world, now);
-    happened |= fire_schedules(world, now);
-    happened | aging::age(world, now)
+    happened | fire_schedules(world, now)
 }
 
 /// Arrays that can talk tell each other of groups and permissions.
 fn exchange(world: &mut World, now: u64) -> bool {
-    let mut happened = false;
     let mut news: Vec<(String, String, String)> = Vec::new();
     for (source, array) in &world.arrays {
         for group in array.groups.values().filter(|group| group.is_local) {
             for (target, state) in &group.targets {
                 let due = state.announced || state.announce_at <= now;
-                if due && world.connected(source, target) {
+                if due && world.connected(source, target) && is_news(world, source, group, target, state) {
                     news.push((source.clone(), group.name.clone(), target.clone()));
                 }
             }
         }
     }
-    for (source, name, target) in news {
-        let Some(local) = world
-            .arrays
-            .get(&source)
-            .and_then(|array| array.groups.get(&name))
-            .cloned()
-        else {
-            continue;
-        };
-        let Some(there) = world.arrays.get_mut(&target) else {
-            continue;
-        };
-        let remote_name = on_target(&source, &name);
-        let remote = there.groups.entry(remote_name.clone()).or_insert_with(|| {
-            happened = true;
-            Group::remote(&remote_name, &source, &local)
-        });
-        remote.mirror(&source, &local);
-        let allowed = remote.allowed && remote.destroyed.is_none();
-        let Some(array) = world.arrays.get_mut(&source) else {
-            continue;
-        };
-        if let Some(state) = array
-            .groups
-            .get_mut(&name)
-            .and_then(|group| group.targets.get_mut(&target))
-        {
-            happened |= !state.announced || state.allowed != allowed;
-            *state = Target {
-                allowed,
-                announced: true,
-                announce_at: state.announce_at,
-            };
-        }
+    for (source, name, target) in &news {
+        tell(world, source, name, target);
     }
-    happened
+    !news.is_empty()
+}
+
+/// Whether the two ends of a replication have different pictures of it.
+fn is_news(world: &World, source: &str, group: &Group, target: &str, state: &Target) -> bool {
+    let remote = world
+        .arrays
+        .get(target)
+        .and_then(|array| array.groups.get(&on_target(source, &group.name)));
+    remote.is_none_or(|remote| {
+        !state.announced || state.allowed != remote.lets_in() || !remote.mirrors(source, group)
+    })
+}
+
+fn tell(world: &mut World, source: &str, name: &str, target: &str) {
+    let find = |world: &mut World| {
+        world
+            .arrays
+            .get(source)
+            .and_then(|array| array.groups.get(name))
+            .cloned()
+    };
+    let (Some(mut local), Some(there)) = (find(world), world.arrays.get_mut(target)) else {
+        return;
+    };
+    let remote_name = on_target(source, name);
+    let remote = there
+        .groups
+        .entry(remote_name.clone())
+        .or_insert_with(|| Group::remote(&remote_name, &local));
+    if let Some(state) = local.targets.get_mut(target) {
+        state.allowed = remote.lets_in();
+        state.announced = true;
+    }
+    remote.mirror(source, &local);
+    if let Some(array) = world.arrays.get_mut(source) {
+        array.groups.insert(name.to_owned(), local);
+    }
 }
 
 /// Start the transfers whose time has come: from here on the target knows of them.
@@ -412,18 +418,21 @@ pub(super) fn send(world: &mut World, source: &str, group: &str, snapshot: &str,
 }
 
 impl Group {
-    /// The picture that a target has of a group.
-    fn remote(name: &str, source: &str, local: &Self) -> Self {
-        let mut group = Self {
+    /// The picture that a target has of a group when it first hears of it.
+    fn remote(name: &str, local: &Self) -> Self {
+        Self {
             id: new_id(),
             name: name.to_owned(),
             is_local: false,
+            destroyed: None,
             allowed: false,
             ..local.clone()
-        };
-        group.destroyed = None;
-        group.mirror(source, local);
-        group
+        }
+    }
+
+    /// Whether snapshots of this group of another array may come in.
+    fn lets_in(&self) -> bool {
+        self.allowed && self.destroyed.is_none()
     }
 
     /// Take over what the source says of itself.
@@ -440,5 +449,21 @@ impl Group {
         self.source_retention = local.source_retention;
         self.target_retention = local.target_retention;
         self.ratcheted = local.ratcheted;
+    }
+
+    /// Whether taking over would change nothing.
+    fn mirrors(&self, source: &str, local: &Self) -> bool {
+        self.volumes.len() == local.volumes.len()
+            && self
+                .volumes
+                .iter()
+                .zip(&local.volumes)
+                .all(|(there, here)| *there == on_target(source, here))
+            && self.targets == local.targets
+            && self.replication_schedule == local.replication_schedule
+            && self.snapshot_schedule == local.snapshot_schedule
+            && self.source_retention == local.source_retention
+            && self.target_retention == local.target_retention
+            && self.ratcheted == local.ratcheted
     }
 }

@@ -12,7 +12,7 @@ use super::{control, session};
 use crate::http::{CallLog, Certificate, Faults, ServeOptions, Server, TlsError, serve};
 
 /// How often the fabric looks whether something is due.
-const TICK: Duration = Duration::from_millis(25);
+const TICK: Duration = Duration::from_millis(50);
 
 /// Why the arrays can't be served.
 #[derive(Debug, thiserror::Error)]

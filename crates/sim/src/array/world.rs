@@ -125,7 +125,7 @@ pub(super) struct Group {
 }
 
 /// An array that a group replicates to, as the source sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Target {
     /// What the target last told; a dead link leaves it as it was.
     pub allowed: bool,
@@ -134,7 +134,7 @@ pub(super) struct Target {
     pub announced: bool,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Schedule {
     pub enabled: bool,
     /// As it was given; see [`Schedule::period`].
@@ -157,7 +157,7 @@ impl Schedule {
     }
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Retention {
     pub all_for_sec: u64,
     pub per_day: u64,

@@ -156,11 +156,12 @@ pub(super) fn now_millis() -> u64 {
 
 /// Logs of calls are passed around; passwords and tokens have no place in them.
 fn blank_secrets(value: &mut Value) {
-    const SECRET: [&str; 5] = ["password", "secret", "api_token", "auth_key", "connection_key"];
+    const SECRET: [&str; 5] = ["pass", "secret", "token", "auth_key", "connection_key"];
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                if SECRET.contains(&name.as_str()) && field.is_string() {
+                let lower = name.to_lowercase();
+                if field.is_string() && SECRET.iter().any(|word| lower.contains(word)) {
                     *field = Value::from("***");
                 } else {
                     blank_secrets(field);

@@ -150,6 +150,8 @@ pub struct RuleState {
 /// All disturbances of one service.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FaultState {
+    /// The service's machine has no power. That is no fault to be cleared with the others.
+    pub dark: bool,
     /// Connections are closed as soon as they are accepted.
     pub down: bool,
     /// Connections are accepted and calls never answered.
@@ -191,6 +193,12 @@ impl Faults {
     /// Close connections at once (`true`), or serve again.
     pub fn set_down(&self, down: bool) {
         self.lock().down = down;
+        self.changed.notify_waiters();
+    }
+
+    /// Take the power away (`true`): as [`Faults::set_down`], but [`Faults::clear`] doesn't give it back.
+    pub fn set_dark(&self, dark: bool) {
+        self.lock().dark = dark;
         self.changed.notify_waiters();
     }
 
@@ -243,8 +251,9 @@ impl Faults {
     /// Serve as if nothing had ever been wrong. Calls that hang lose their connection.
     pub fn clear(&self) {
         let mut state = self.lock();
-        let last_id = state.last_id;
+        let (dark, last_id) = (state.dark, state.last_id);
         *state = FaultState {
+            dark,
             last_id,
             ..FaultState::default()
         };
@@ -268,7 +277,8 @@ impl Faults {
     }
 
     pub(super) fn is_down(&self) -> bool {
-        self.lock().down
+        let state = self.lock();
+        state.down || state.dark
     }
 
     /// Wait for any change of the disturbances.
@@ -280,7 +290,7 @@ impl Faults {
     pub(super) fn judge(&self, method: &str, path: &str, query: &str) -> Verdict {
         let mut state = self.lock();
         let mut delay = Duration::from_millis(state.latency_millis);
-        if state.down {
+        if state.down || state.dark {
             return Verdict {
                 delay: Duration::ZERO,
                 then: Then::Act(Action::Drop),

@@ -1,7 +1,9 @@
 //! A certificate for a simulated service: made once, kept in a directory if one is given.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,7 +83,12 @@ impl Certificate {
         }
         std::fs::create_dir_all(dir).map_err(fails(dir))?;
         let made = Self::make(name)?;
-        std::fs::write(&key, &made.key).map_err(fails(&key))?;
+        let mut private = OpenOptions::new();
+        private.create(true).write(true).truncate(true).mode(0o600);
+        private
+            .open(&key)
+            .and_then(|mut file| file.write_all(made.key.as_bytes()))
+            .map_err(fails(&key))?;
         std::fs::write(&certificate, &made.certificate).map_err(fails(&certificate))?;
         Ok(made)
     }

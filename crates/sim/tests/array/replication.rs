@@ -328,3 +328,48 @@ async fn a_group_that_leaves_its_target_leaves_its_snapshots() {
     site.delete("fa-b", "protection-groups?names=fa-a:pg").await.ok();
     assert!(site.get("fa-b", "volume-snapshots").await.items().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_snapshot_is_of_one_instant_while_guests_write() {
+    let site = Site::start().await;
+    let volumes = ["a", "b", "c"];
+    site.protect(&volumes).await;
+    let fabric = site.fabric.clone();
+    let guest = tokio::task::spawn_blocking(move || {
+        for n in 0..600 {
+            fabric.write("fa-a", volumes[n % 3], &n.to_string()).unwrap();
+            std::thread::yield_now();
+        }
+    });
+    for n in 0..5 {
+        site.replicate(&format!("dr-{n}")).await.ok();
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    guest.await.unwrap();
+    for n in 0..5 {
+        site.arrived(&format!("dr-{n}")).await;
+        let mut sequences: Vec<u64> = Vec::new();
+        for volume in volumes {
+            let content = site
+                .fabric
+                .content("fa-b", &format!("fa-a:pg.dr-{n}.{volume}"))
+                .unwrap();
+            sequences.extend(content.blocks().values().map(|block| block.sequence));
+        }
+        sequences.sort_unstable();
+        let all: Vec<u64> = (1..=sequences.len() as u64).collect();
+        assert_eq!(sequences, all, "the disks hold a prefix of what was written");
+    }
+}
+
+#[tokio::test]
+async fn clearing_faults_does_not_give_power_back() {
+    let site = Site::start().await;
+    site.fabric.set_power("fa-a", false).unwrap();
+    site.fabric.faults("fa-a").unwrap().clear();
+    assert!(
+        site.try_call(reqwest::Method::GET, "fa-a", "arrays", None)
+            .await
+            .is_err()
+    );
+}
