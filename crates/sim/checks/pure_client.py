@@ -196,6 +196,26 @@ def replication(a, b, control):
     check("an eradicated snapshot takes its members along", not ok(b.get_volume_snapshots()))
 
 
+def consistency_group(a, b):
+    """What Cinder's driver does for a replicated group type: it waits for nothing."""
+    ok(a.post_protection_groups(names=["consisgroup-1-cinder"]))
+    ok(a.patch_protection_groups(names=["consisgroup-1-cinder"], protection_group=flasharray.ProtectionGroup(
+        replication_schedule=flasharray.ReplicationSchedule(frequency=300))))
+    ok(a.post_protection_groups_targets(group_names=["consisgroup-1-cinder"], member_names=["fa-b"]))
+    ok(b.patch_protection_groups_targets(group_names=["fa-a:consisgroup-1-cinder"],
+                                         target=flasharray.TargetProtectionGroupPostPatch(allowed=True)))
+    check("a group is allowed at once",
+          ok(a.get_protection_groups_targets(group_names=["consisgroup-1-cinder"]))[0].allowed)
+    ok(a.patch_protection_groups(names=["consisgroup-1-cinder"], protection_group=flasharray.ProtectionGroup(
+        replication_schedule=flasharray.ReplicationSchedule(enabled=True))))
+    ok(a.patch_protection_groups(names=["consisgroup-1-cinder"],
+                                 protection_group=flasharray.ProtectionGroup(destroyed=True)))
+    answer = a.post_protection_groups(names=["consisgroup-1-cinder"])
+    check("a destroyed group is no existing one",
+          answer.status_code == 400 and "already exists" not in answer.errors[0].message)
+    ok(a.delete_protection_groups(names=["consisgroup-1-cinder"]))
+
+
 def main():
     ports = {"fa-a": free_port(), "fa-b": free_port()}
     control_port = free_port()
@@ -222,6 +242,7 @@ def main():
             volumes(a)
             hosts(a)
             replication(a, b, control)
+            consistency_group(a, b)
             control("DELETE", "/arrays/fa-a/sessions")
             check("a lost session is renewed", ok(a.get_arrays())[0].name == "fa-a")
             calls = control("GET", "/calls?service=fa-a&path=/login")["calls"]

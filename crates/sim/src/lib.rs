@@ -4,7 +4,7 @@
 //! simulator that used the client's own structures would agree with every mistake in them. Answers are built
 //! as plain JSON from what the vendors document.
 //!
-//! * [`array`]: FlashArrays that keep block content and replicate it to each other;
+//! * [`mod@array`]: FlashArrays that keep block content and replicate it to each other;
 //! * [`http`]: how a simulated service is served, disturbed and listened to.
 
 pub mod array;

@@ -90,8 +90,8 @@ pub(super) fn post(world: &mut World, ask: &Ask<'_>) -> ApiResult<Answer> {
     for name in &names {
         match array.groups.get(name) {
             Some(group) if group.destroyed.is_some() => {
-                let text =
-                    "Protection group already exists: it has been destroyed and is pending eradication.";
+                // No word of existing: Cinder's driver would take such a group for a live one.
+                let text = "Protection group has been destroyed and is pending eradication.";
                 return Err(ApiError::new(name, text));
             }
             Some(_) => return Err(ApiError::exists(WHAT, name)),
