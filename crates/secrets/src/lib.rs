@@ -1,1 +1,13 @@
-//! 
+//! Secrets at rest: sealed with keys that lie in a directory of their own, apart from the database.
+//!
+//! Somebody who gets hold of the database alone learns no password, and somebody who can write to it can't move a
+//! sealed text to another place, since the place is sealed with it.
+
+mod error;
+mod files;
+mod ring;
+mod site;
+
+pub use error::SecretsError;
+pub use ring::KeyRing;
+pub use site::SiteKeys;
