@@ -143,6 +143,10 @@ fn wrong_values_name_file_line_option_value_and_what_is_accepted() {
             "accepted is key:value pairs separated by commas, each key once",
         ),
         (
+            "[api]\nmap = ,",
+            "accepted is key:value pairs separated by commas, each key once",
+        ),
+        (
             "[api]\nworkers =",
             "[api] workers = '' is not valid: accepted is integer value",
         ),

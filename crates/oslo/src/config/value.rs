@@ -132,33 +132,32 @@ fn list(option: &Declaration, text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(|item| chosen(option, item.trim())).collect()
 }
 
-/// A comma that no `key:` follows belongs to the value before it only if the pair lacks its colon; oslo.config joins
-/// pieces until a pair is whole.
+/// Pieces between commas are joined until a pair has its colon, which is how oslo.config reads them.
 fn dict(text: &str) -> Result<Vec<(String, String)>, String> {
     const ACCEPTED: &str = "key:value pairs separated by commas, each key once";
     let mut pairs: Vec<(String, String)> = Vec::new();
     if text.is_empty() {
         return Ok(pairs);
     }
-    let mut pending = String::new();
+    let mut pending: Option<String> = None;
     for piece in text.split(',') {
-        if !pending.is_empty() {
-            pending.push(',');
+        let whole = match pending.take() {
+            Some(begun) => format!("{begun},{piece}"),
+            None => piece.to_owned(),
+        };
+        let Some((key, value)) = whole.split_once(':') else {
+            pending = Some(whole);
+            continue;
+        };
+        let key = key.trim();
+        if key.is_empty() || pairs.iter().any(|(known, _)| known == key) {
+            return Err(ACCEPTED.to_owned());
         }
-        pending.push_str(piece);
-        if let Some((key, value)) = pending.split_once(':') {
-            let key = key.trim().to_owned();
-            if key.is_empty() || pairs.iter().any(|(known, _)| *known == key) {
-                return Err(ACCEPTED.to_owned());
-            }
-            pairs.push((key, value.trim().to_owned()));
-            pending.clear();
-        }
+        pairs.push((key.to_owned(), value.trim().to_owned()));
     }
-    if pending.is_empty() {
-        Ok(pairs)
-    } else {
-        Err(ACCEPTED.to_owned())
+    match pending {
+        None => Ok(pairs),
+        Some(_) => Err(ACCEPTED.to_owned()),
     }
 }
 
