@@ -49,7 +49,7 @@ impl TryFrom<String> for Listen {
     }
 }
 
-/// How the process is started.
+/// Simulated FlashArrays as a process of their own.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArraysOptions {
