@@ -76,7 +76,14 @@ impl Ask<'_> {
             return self.refused_address(&refused.clone());
         }
         let (whom, what) = (self.whom(), self.what);
-        if error.is_connect() || error.is_builder() {
+        if error.is_builder() {
+            return PortError::permanent(
+                Kind::Invalid,
+                format!("\"{what}\" can't be asked of {whom}: the request is not valid."),
+            )
+            .with_source(error);
+        }
+        if error.is_connect() {
             return PortError::retryable(format!(
                 "{whom} can't be reached for \"{what}\": {}.",
                 sentence_part(&innermost(&error))

@@ -92,6 +92,34 @@ async fn nobody_listening_means_that_nothing_happened() {
     );
 }
 
+/// A dead site's usual face: packets get lost on the way there.
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_means_that_nothing_happened() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut held = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(
+        Duration::from_millis(200),
+        tokio::net::TcpStream::connect(address),
+    )
+    .await
+    {
+        held.push(stream);
+        assert!(held.len() < 50, "the queue never fills");
+    }
+    let site = with_volume_at(format!("http://{address}/v3/proj")).await;
+    let client = OpenStackClient::new(ClientConfig {
+        connect_timeout: Duration::from_millis(300),
+        ..config()
+    })
+    .unwrap();
+    let errors = both(&client, &site.access()).await;
+    assert_eq!(sorted(&errors), [(Class::Retryable, Kind::Unavailable); 2]);
+    assert!(errors.iter().all(|(_, took)| *took < Duration::from_secs(3)));
+}
+
 #[tokio::test]
 async fn slow_and_endless_answers_end_with_the_time_given() {
     let sleeps = raw(|stream| {

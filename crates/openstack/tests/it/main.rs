@@ -5,3 +5,4 @@ mod auth;
 mod calls;
 mod failures;
 mod mock;
+mod tls;
