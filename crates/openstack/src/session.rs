@@ -28,6 +28,9 @@ const PAGE: usize = 1000;
 /// More pages than any project has; a list that goes on is not to be believed.
 const MAX_PAGES: usize = 200;
 
+/// No call is given more, whatever is configured.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 pub(crate) struct Inner {
     pub transport: Transport,
     pub tokens: Tokens,
@@ -46,7 +49,7 @@ impl<'a> Session<'a> {
         Self {
             inner,
             access,
-            deadline: Instant::now() + access.timeout,
+            deadline: Instant::now() + access.timeout.min(LONGEST),
         }
     }
 

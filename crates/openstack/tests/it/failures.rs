@@ -370,6 +370,59 @@ async fn no_secret_is_in_an_error_even_when_a_service_repeats_it() {
     }
 }
 
+#[derive(Clone, Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_each_call_and_no_secret_even_when_it_tells_all() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let site = cloud(|_| reply(404, json!({"error": {"code": 404, "message": "gone"}})))
+        .start()
+        .await;
+    let client = client();
+    let transfer = protector_ports::cloud::Transfer {
+        id: "t1".parse().unwrap(),
+        auth_key: "key-5ecret".into(),
+    };
+    for access in [site.access(), site.as_trust(), site.as_user()] {
+        client.accept_transfer(&access, &transfer).await.unwrap_err();
+        client.delete_trust(&access, &TRUST.into()).await.unwrap();
+    }
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        log.contains("service=\"Keystone\" method=POST path=\"/v3/auth/tokens\" status=201"),
+        "{log}"
+    );
+    assert!(log.contains("request_id=\"req-mock\""), "{log}");
+    for secret in [
+        PASSWORD,
+        TRUST,
+        USER_TOKEN,
+        "key-5ecret",
+        &format!("token-{}", site.port),
+    ] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
 #[tokio::test]
 async fn the_key_of_a_transfer_is_not_repeated_when_its_answer_is_odd() {
     let site = cloud(|_| reply(202, json!({"transfer": {"id": 5, "auth_key": "key-5ecret"}})))
