@@ -70,7 +70,7 @@ async fn question(State(k): State<Shared>, headers: HeaderMap) -> Response {
     let lifetime = k.lifetime.lock().unwrap().unwrap_or(3600);
     match headers["x-subject-token"].to_str().unwrap() {
         "garbage" => "<html>".into_response(),
-        "bad" => StatusCode::NOT_FOUND.into_response(),
+        subject if subject.starts_with("bad") => StatusCode::NOT_FOUND.into_response(),
         subject => {
             let mut token = json!({
                 "methods": ["password"],
@@ -310,4 +310,44 @@ async fn a_dead_keystone_is_503() {
         .unwrap_err()
         .to_string();
     assert!(error.contains(&url) && error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn the_log_says_401_and_who_asked_and_never_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(dir.path().join("log")).unwrap();
+    let settings = protector_oslo::logging::LogSettings {
+        debug: true,
+        ..Default::default()
+    };
+    let writer = tracing_subscriber::fmt::writer::BoxMakeWriter::new(Arc::new(file));
+    let _guard = tracing::subscriber::set_default(protector_oslo::logging::subscriber(&settings, writer));
+
+    let site = site().await;
+    let app =
+        app(site.validator.clone()).layer(axum::middleware::from_fn(protector_oslo::request_id::assign));
+    for token in ["bad-7f3a91", "good-7f3a91"] {
+        let request = Request::get("/")
+            .header("x-auth-token", token)
+            .body(Body::empty())
+            .unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert!(response.headers().contains_key("x-openstack-request-id"));
+    }
+    *site.keystone.question_status.lock().unwrap() = Some(401);
+    site.validate("other-7f3a91").await.unwrap_err();
+
+    let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+    assert!(
+        log.contains(" WARNING keystonemiddleware.auth_token [req-"),
+        "{log}"
+    );
+    assert!(
+        log.contains("WARNING keystonemiddleware.auth_token [-] Identity response: 401 Unauthorized"),
+        "{log}"
+    );
+    assert!(
+        !log.contains("7f3a91") && !log.contains("own-") && !log.contains("pw"),
+        "{log}"
+    );
 }

@@ -31,20 +31,18 @@ pub enum ConfigError {
     NotText { path: PathBuf },
     #[error(transparent)]
     Malformed(#[from] IniError),
-    /// `found` is quoted already, or hidden where the option is secret.
-    #[error("{location}: [{group}] {name} = {found} is not valid: accepted is {accepted}")]
+    /// `option` is `[group] name`; `found` is quoted already, or hidden where the option is secret.
+    #[error("{location}: {option} = {found} is not valid: accepted is {accepted}")]
     Invalid {
         location: Location,
-        group: String,
-        name: String,
+        option: String,
         found: String,
         accepted: String,
     },
-    #[error("{location}: [{group}] {name}: {what}")]
+    #[error("{location}: {option}: {what}")]
     Substitution {
         location: Location,
-        group: String,
-        name: String,
+        option: String,
         what: String,
     },
     #[error("[{group}] {name} is not set, but is needed: {help}")]

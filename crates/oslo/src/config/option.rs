@@ -27,6 +27,12 @@ pub struct Declaration {
     pub max: Option<i64>,
 }
 
+impl Declaration {
+    pub(super) fn shown(&self, group: &str) -> String {
+        format!("[{group}] {}", self.name)
+    }
+}
+
 #[derive(Debug)]
 pub struct Opt<T> {
     pub(super) declaration: Declaration,

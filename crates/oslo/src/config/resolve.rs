@@ -49,8 +49,7 @@ impl<'a> Resolver<'a> {
         if self.path.contains(&here) {
             return Err(ConfigError::Substitution {
                 location: Location::Default,
-                group: group.to_owned(),
-                name: option.name.to_owned(),
+                option: option.shown(group),
                 what: "the value refers to itself by $".to_owned(),
             });
         }
@@ -71,11 +70,11 @@ impl<'a> Resolver<'a> {
         let mut items = Vec::new();
         let mut last = (None, Location::Default);
         for (text, location) in raw.texts {
-            let text = self.substitute(&text, group, option, &location)?;
-            let parsed = value::parse(option, &text).map_err(|accepted| ConfigError::Invalid {
+            let meant = self.substitute(&text, group, option, &location)?;
+            let parsed = value::parse(option, &meant).map_err(|accepted| ConfigError::Invalid {
                 location: location.clone(),
-                group: group.to_owned(),
-                name: option.name.to_owned(),
+                option: option.shown(group),
+                // As it was written: what a reference stands for may be a secret.
                 found: if option.secret {
                     "(hidden)".to_owned()
                 } else {
@@ -157,8 +156,7 @@ impl<'a> Resolver<'a> {
     ) -> Result<String, ConfigError> {
         let wrong = |what: String| ConfigError::Substitution {
             location: location.clone(),
-            group: group.to_owned(),
-            name: option.name.to_owned(),
+            option: option.shown(group),
             what,
         };
         let text = text.replace("\\$", "$$");

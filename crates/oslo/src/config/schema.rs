@@ -61,8 +61,7 @@ impl Schema {
                     // An option with a default has always a value: one emptied by hand is an error.
                     Ok((None, location)) if option.default.is_some() => errors.push(ConfigError::Invalid {
                         location,
-                        group: group.clone(),
-                        name: option.name.to_owned(),
+                        option: option.shown(&group),
                         found: "''".to_owned(),
                         accepted: option.kind.label().to_owned(),
                     }),

@@ -170,6 +170,7 @@ fn all_that_is_wrong_is_told_at_once() {
 fn a_secret_is_in_no_message() {
     for text in [
         "[keystone_authtoken]\npassword = pa$s3cret",
+        "[keystone_authtoken]\npassword = s3cret\n[api]\nworkers = ${keystone_authtoken.password}",
         "[keystone_authtoken]\npassword = ${s3cret.s3cret}",
         "[keystone_authtoken]\npassword = x\n[api]\nworkers = 1\n s3cret\n[x\n",
     ] {
