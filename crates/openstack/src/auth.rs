@@ -38,7 +38,15 @@ pub(crate) struct Token {
     pub project_id: ProjectId,
     pub roles: Vec<String>,
     pub catalog: Catalog,
+    obtained_at: Instant,
     renew_at: Instant,
+}
+
+impl Token {
+    /// Whether the roles in it may have been changed since.
+    pub fn may_be_outdated(&self) -> bool {
+        self.obtained_at.elapsed() > Duration::from_secs(30)
+    }
 }
 
 /// The place of one actor's token. The lock is held while it is fetched.
@@ -72,6 +80,30 @@ impl Tokens {
         let token = Arc::new(fetch(transport, access, deadline).await?);
         *held = Some(token.clone());
         Ok(token)
+    }
+
+    /// A token of this moment: whether credentials and trusts still hold, no kept token can tell. (A caller's
+    /// token is what it is; the middleware has just looked at it.)
+    pub async fn fresh(
+        &self,
+        transport: &Transport,
+        access: &Access,
+        deadline: Instant,
+    ) -> PortResult<Arc<Token>> {
+        if matches!(access.actor, Actor::User { .. }) {
+            return self.get(transport, access, deadline).await;
+        }
+        let fetched = fetch(transport, access, deadline).await.map(Arc::new);
+        let slot = self.slot(access);
+        if let Ok(mut held) = tokio::time::timeout_at(deadline, slot.lock()).await {
+            match &fetched {
+                Ok(token) => *held = Some(token.clone()),
+                Err(error) if error.is(Kind::Unauthorized) => *held = None,
+                // A Keystone that is down takes nobody's token away.
+                Err(_) => {}
+            }
+        }
+        fetched
     }
 
     /// Drops a token that a service didn't accept, unless another has taken its place already.
@@ -271,6 +303,7 @@ fn read(
             .map(|role| role.name)
             .collect(),
         catalog: token.catalog.unwrap_or_default(),
+        obtained_at: Instant::now(),
         renew_at: Instant::now() + life.saturating_sub(RENEW_BEFORE),
     })
 }

@@ -30,7 +30,7 @@ pub(crate) async fn probe(session: &Session<'_>) -> PortResult<()> {
 }
 
 pub(crate) async fn owner(session: &Session<'_>) -> PortResult<TokenOwner> {
-    let token = session.token().await?;
+    let token = session.fresh_token().await?;
     Ok(TokenOwner {
         user_id: token.user_id.clone(),
         project_id: token.project_id.clone(),

@@ -60,6 +60,13 @@ impl<'a> Session<'a> {
             .await
     }
 
+    pub async fn fresh_token(&self) -> PortResult<Arc<Token>> {
+        self.inner
+            .tokens
+            .fresh(&self.inner.transport, self.access, self.deadline)
+            .await
+    }
+
     pub fn interface(&self) -> &str {
         &self.inner.interface
     }
@@ -312,6 +319,16 @@ impl<'a> Call<'a> {
                             may_renew = false;
                             continue;
                         }
+                    }
+                    // Granting the missing role must help at the next try, not when the token ends.
+                    if answer.status == http::StatusCode::FORBIDDEN
+                        && let Some(token) = token.as_ref().filter(|token| token.may_be_outdated())
+                    {
+                        session
+                            .inner
+                            .tokens
+                            .forget(session.access, token, session.deadline)
+                            .await;
                     }
                     let throttled = matches!(answer.status.as_u16(), 429 | 503);
                     let pause =

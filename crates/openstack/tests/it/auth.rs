@@ -206,3 +206,28 @@ async fn a_sign_in_that_fails_leaves_nothing_done() {
     assert_eq!((error.class, error.kind), (Class::Retryable, Kind::Unavailable));
     assert!(site.calls().is_empty());
 }
+
+#[tokio::test]
+async fn whether_a_trust_still_holds_is_asked_and_not_remembered() {
+    let site = cloud(|_| reply(200, no_volumes()))
+        .sign_in(|number| match number {
+            1 => None,
+            2 => Some(reply(503, json!({}))),
+            _ => Some(reply(
+                403,
+                json!({"error": {"code": 403, "message": "no such role"}}),
+            )),
+        })
+        .start()
+        .await;
+    let (client, access) = (client(), site.as_trust());
+    client.volumes(&access, false).await.unwrap();
+    // A Keystone that is busy changes nothing about the token that is there.
+    assert_eq!(client.owner(&access).await.unwrap_err().class, Class::Retryable);
+    client.volumes(&access, false).await.unwrap();
+    assert_eq!(client.owner(&access).await.unwrap_err().kind, Kind::Unauthorized);
+    assert_eq!(
+        client.volumes(&access, false).await.unwrap_err().kind,
+        Kind::Unauthorized
+    );
+}
