@@ -163,7 +163,7 @@ impl Driver {
                 flight: Flight::new(&self.stop),
                 steps,
             }
-            .to_the_end()
+            .finish()
             .await
             .unwrap_or(RunEnd::Lost)
         };
@@ -185,7 +185,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn to_the_end(mut self) -> Result<RunEnd, Lost> {
+    async fn finish(mut self) -> Result<RunEnd, Lost> {
         self.show_progress().await;
         loop {
             if self.driver.stop.is_cancelled() {

@@ -27,12 +27,6 @@ pub enum Fault {
     Panic,
 }
 
-impl Fault {
-    pub fn is_fatal(self) -> bool {
-        matches!(self, Fault::Permanent | Fault::HalfWay | Fault::Panic)
-    }
-}
-
 #[derive(Default)]
 pub struct World {
     /// Made and not removed.
