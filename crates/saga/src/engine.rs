@@ -212,7 +212,8 @@ async fn work(
     lost: CancellationToken,
 ) {
     loop {
-        let reason = match planner.plan(&header) {
+        let plan = std::panic::catch_unwind(AssertUnwindSafe(|| planner.plan(&header)));
+        let reason = match plan.unwrap_or_else(|panic| Err(panic_message(panic.as_ref()))) {
             Ok(steps) => match run(driver, &header, &claim, steps, &lost).await {
                 Left::For(reason) => reason,
                 Left::Over => return,
@@ -220,7 +221,13 @@ async fn work(
             Err(reason) => reason,
         };
         tracing::error!(saga = %claim.saga, kind = header.kind, version = header.version, %reason, "the saga waits for the operator");
-        planner.refused(&header, &claim, &reason).await;
+        if AssertUnwindSafe(planner.refused(&header, &claim, &reason))
+            .catch_unwind()
+            .await
+            .is_err()
+        {
+            tracing::error!(saga = %claim.saga, "that the saga waits could not be shown");
+        }
         match hold(driver, &*planner, &header, &claim, &reason, &lost).await {
             Held::Again => {}
             Held::Over => return,
@@ -275,7 +282,7 @@ async fn hold(
 ) -> Held {
     let journal = &*driver.journal;
     match abandoned(journal, claim.saga).await {
-        Some(given_up) => match planner.abandoned(header, claim, &given_up).await {
+        Some(given_up) => match settle_abandoned(planner, header, claim, &given_up).await {
             Ok(()) => {
                 let ended = Event::Ended {
                     outcome: SagaOutcome::Abandoned,
@@ -298,6 +305,18 @@ async fn hold(
         () = tokio::time::sleep(PLAN_AGAIN) => Held::Again,
         () = waker.notified() => Held::Again,
     }
+}
+
+async fn settle_abandoned(
+    planner: &dyn Planner,
+    header: &SagaHeader,
+    claim: &Claim,
+    reason: &str,
+) -> Result<(), String> {
+    let settled = AssertUnwindSafe(planner.abandoned(header, claim, reason))
+        .catch_unwind()
+        .await;
+    settled.unwrap_or_else(|panic| Err(panic_message(panic.as_ref())))
 }
 
 async fn abandoned(journal: &dyn Journal, saga: SagaId) -> Option<String> {

@@ -72,6 +72,23 @@ async fn undoing_goes_backwards() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_still_runs_ends_before_the_way_back_begins() {
+    let scene = Scene::new(diamond());
+    scene.world.fail("b", &[Fault::Permanent]);
+    scene.world.fail("c", &[Fault::Hang]);
+    assert_eq!(scene.run().await, Some(SagaOutcome::RolledBack));
+    let records = scene.journal.records(scene.saga);
+    let place = |wanted: fn(&Event) -> bool| records.iter().position(|record| wanted(&record.event)).unwrap();
+    let c_failed = place(|event| matches!(event, Event::Failed { step, .. } if step == "c"));
+    assert!(c_failed < place(|event| matches!(event, Event::UndoIntent { .. })));
+    assert_eq!(
+        scene.state().step("c").unwrap().attempts,
+        1,
+        "nothing is tried again on the way back"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn passing_failures_are_tried_again_after_a_growing_delay() {
     let scene = Scene::new(diamond());
     scene.world.fail(
@@ -163,6 +180,16 @@ async fn a_pivot_that_may_have_happened_is_never_undone_by_itself() {
     assert!(state.waiting_for_operator().unwrap().contains("'pivot'"));
     // Cancelling doesn't make it any clearer.
     scene.ask(Event::Cancelled).await;
+    assert_eq!(scene.run().await, None);
+    scene.decide(decision::RETRY).await;
+    assert_eq!(scene.run().await, Some(SagaOutcome::Completed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pivot_that_was_in_doubt_has_all_its_tries_again_after_the_operators_word() {
+    let scene = Scene::new(diamond());
+    let faults = [&[Fault::RequestLost; 5][..], &[Fault::Retryable; 4]].concat();
+    scene.world.fail("pivot", &faults);
     assert_eq!(scene.run().await, None);
     scene.decide(decision::RETRY).await;
     assert_eq!(scene.run().await, Some(SagaOutcome::Completed));

@@ -88,6 +88,11 @@ async fn crashes_alone_do_not_exhaust_a_step_soon() {
         assert_eq!(scene.live().await, Some(RunEnd::Lost));
     }
     assert_eq!(scene.state().step("a").unwrap().attempts, 12);
+    assert_eq!(
+        scene.world.made(),
+        [""; 0],
+        "the claim is looked at right before the effect"
+    );
     assert_eq!(scene.run().await, Some(SagaOutcome::Completed));
 
     // But a step that takes its engine down every time doesn't do so for ever.
@@ -98,6 +103,27 @@ async fn crashes_alone_do_not_exhaust_a_step_soon() {
     }
     assert!(scene.state().is_unwinding());
     assert_eq!(scene.run().await, Some(SagaOutcome::RolledBack));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_after_a_crash_at_the_pivot_goes_forward() {
+    let mut met = false;
+    for n in 0..WRITES {
+        let scene = Scene::new(diamond());
+        scene.journal.expect(Trouble::FenceBefore(n));
+        scene.live().await;
+        // The pivot happened, and nobody wrote it down.
+        if !scene.state().pivot_in_doubt() {
+            continue;
+        }
+        met = true;
+        assert!(scene.world.things().contains(&"pivot".to_owned()));
+        scene.ask(Event::Cancelled).await;
+        assert!(!scene.state().is_unwinding());
+        assert_eq!(scene.run().await, Some(SagaOutcome::Completed));
+        assert_eq!(scene.world.made().len(), 7);
+    }
+    assert!(met);
 }
 
 #[tokio::test(start_paused = true)]

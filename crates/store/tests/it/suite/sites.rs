@@ -90,7 +90,10 @@ pub async fn tenant_mappings(store: Arc<dyn Store>) {
         created_at: now(),
     };
     store.insert_tenant_mapping(&mapping).await.unwrap();
-    assert_eq!(store.tenant_mappings().await.unwrap(), [mapping.clone()]);
+    assert_eq!(
+        store.tenant_mappings().await.unwrap(),
+        std::slice::from_ref(&mapping)
+    );
     let again = TenantMapping {
         id: TenantMappingId(Uuid::new_v4()),
         ..mapping.clone()
