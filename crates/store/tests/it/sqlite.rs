@@ -6,7 +6,7 @@ use std::sync::Arc;
 use protector_domain::SiteId;
 use protector_ports::cloud::Credentials;
 use protector_ports::store::Along;
-use protector_ports::{SealError, Sealer, Store};
+use protector_ports::{SealError, Sealer, Store, StoreError};
 use protector_store::{NewIdentity, OpenError, SqliteStore, migrate, schema_version, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, Row, SqliteConnection};
@@ -58,6 +58,56 @@ async fn sqlite_passes_the_suite() {
         Arc::new(open(&file).await) as Arc<dyn Store>
     })
     .await;
+}
+
+/// The API and the engine share the file: neither loses a write, neither is told that the database is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_write_the_same_file() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("protector.db");
+    migrate(&sqlite_dsn(&file), &NewIdentity::default())
+        .await
+        .unwrap();
+    let (api, engine) = (Arc::new(open(&file).await), Arc::new(open(&file).await));
+    let sites = two_sites(&*api).await;
+    let web = group(sites, "p1", "web");
+    api.insert_group(
+        &web,
+        Along {
+            saga: Some(saga(web.id())),
+            ..Along::default()
+        },
+    )
+    .await
+    .unwrap();
+    let claim = claim(&*engine, "e1", std::time::Duration::from_secs(60))
+        .await
+        .unwrap();
+    let writes = async |store: Arc<SqliteStore>, claim: Option<&protector_saga::Claim>| {
+        let mut written = 0;
+        while written < 25 {
+            let group = store.group(web.id()).await.unwrap().unwrap();
+            match store
+                .update_group(
+                    &group,
+                    Along {
+                        claim,
+                        ..Along::default()
+                    },
+                )
+                .await
+            {
+                Ok(_) => written += 1,
+                Err(StoreError::Stale(_)) => {}
+                Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
+            }
+        }
+    };
+    tokio::join!(writes(api.clone(), None), writes(engine, Some(&claim)));
+    assert_eq!(
+        api.group(web.id()).await.unwrap().unwrap().revision,
+        web.revision + 50
+    );
 }
 
 #[tokio::test]
