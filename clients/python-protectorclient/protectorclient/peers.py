@@ -104,8 +104,8 @@ def _rank(cloud, site, current, local_name):
         cloud.project == current.project)
     return (
         cloud.site is not None and cloud.site == site.get('name'),
-        analogue,
         same_user and same_project,
+        analogue,
         same_project,
         same_user,
         current is not None and _is_admin(cloud) == _is_admin(current),

@@ -10,63 +10,46 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Names of a cloud's own objects, found as the user of a session.
+"""Servers by name, found as the user of a session.
 
-Uses the session alone: the service catalog says where Nova and Neutron are.
+Uses the session alone: the service catalog says where Nova is.
 """
+
+import re
 
 from keystoneauth1 import exceptions as ksa_exc
 
 from protectorclient import exceptions
 
-#: kind -> (service, path, key of the list, by which parameter to filter)
-_WHERE = {
-    'server': ('compute', '/servers', 'servers', 'name'),
-    'flavor': ('compute', '/flavors', 'flavors', None),
-    'network': ('network', '/v2.0/networks', 'networks', 'name'),
-    'security_group': (
-        'network', '/v2.0/security-groups', 'security_groups', 'name'),
-}
 
-
-def find(client, kind, ref):
-    """The id of the one object that has this id or name."""
-    service, path, key, by = _WHERE[kind]
-    noun = kind.replace('_', ' ')
-    params = {}
-    if by == 'name' and kind == 'server':
-        # Nova reads a regular expression.
-        import re
-        params['name'] = '^%s$' % re.escape(ref)
-    elif by:
-        params[by] = ref
+def find_server(client, name):
+    """The id of the one server that has this name."""
+    noun = "server '%s'" % name
     try:
         response = client.session.get(
-            path, params=params, raise_exc=False,
-            headers={'Accept': 'application/json'},
-            endpoint_filter={'service_type': service,
+            '/servers',
+            # Nova reads a regular expression.
+            params={'name': '^%s$' % re.escape(name)},
+            raise_exc=False, headers={'Accept': 'application/json'},
+            endpoint_filter={'service_type': 'compute',
                              'interface': client.interface,
                              'region_name': client.region_name})
     except ksa_exc.ClientException as exc:
         raise exceptions.Unreachable(
-            "%s '%s' can't be looked up: %s"
-            % (noun, ref, ' '.join(str(exc).split())))
+            "%s can't be looked up: %s" % (noun, ' '.join(str(exc).split())))
     if response.status_code != 200:
         raise exceptions.ProtectorError(
-            "%s '%s' can't be looked up: HTTP %s"
-            % (noun, ref, response.status_code))
+            "%s can't be looked up: HTTP %s" % (noun, response.status_code))
     try:
-        rows = response.json()[key]
-        found = [row['id'] for row in rows if row['id'] == ref]
-        found = found or [
-            row['id'] for row in rows if row.get('name') == ref]
-    except (ValueError, KeyError, TypeError):
+        found = [row['id'] for row in response.json()['servers']
+                 if row.get('name') == name]
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise exceptions.ProtectorError(
-            "%s '%s' can't be looked up: strange answer" % (noun, ref))
+            "%s can't be looked up: strange answer" % noun)
     if not found:
         raise exceptions.NoSuch(
-            "No %s with a name or ID of '%s' exists." % (noun, ref))
+            "No server with a name or ID of '%s' exists." % name)
     if len(found) > 1:
         raise exceptions.NotUnique(
-            "More than one %s exists with the name '%s'." % (noun, ref))
+            "More than one server exists with the name '%s'." % name)
     return found[0]

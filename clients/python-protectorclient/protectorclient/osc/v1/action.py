@@ -20,13 +20,13 @@ from osc_lib import exceptions as osc_exc
 from protectorclient.osc import common
 from protectorclient.osc.v1 import operation as operations
 
-#: option, key of the request, kind to look a name up by
+#: option and key of the request; the API takes names and ids alike
 MAPPINGS = (
-    ('network', 'networks', 'network'),
-    ('flavor', 'flavors', 'flavor'),
-    ('security-group', 'security_groups', 'security_group'),
-    ('keypair', 'keypairs', None),
-    ('availability-zone', 'availability_zones', None),
+    ('network', 'networks'),
+    ('flavor', 'flavors'),
+    ('security-group', 'security_groups'),
+    ('keypair', 'keypairs'),
+    ('availability-zone', 'availability_zones'),
 )
 
 WIDTH = 30
@@ -39,6 +39,16 @@ def mapping(text):
         raise argparse.ArgumentTypeError(
             "'%s' is not of the form SRC=DST" % text)
     return source, target
+
+
+def read_mappings(parsed_args):
+    """The mapping options of a command as the API wants them."""
+    found = {}
+    for option, key in MAPPINGS:
+        pairs = getattr(parsed_args, option.replace('-', '_') + '_mapping')
+        if pairs:
+            found[key] = dict(pairs)
+    return found
 
 
 class Failover(common.ShowOne):
@@ -54,7 +64,7 @@ class Failover(common.ShowOne):
             choices=('planned', 'unplanned'), default='planned',
             help='planned: both sites work (default); unplanned: the other '
                  'site is lost')
-        for option, _key, _kind in MAPPINGS:
+        for option, _key in MAPPINGS:
             parser.add_argument(
                 '--%s-mapping' % option, metavar='SRC=DST', type=mapping,
                 action='append', default=[],
@@ -78,10 +88,16 @@ class Failover(common.ShowOne):
                 'on: ' % group['name'], (group['name'],))
         pair = self.pair(group)
         options = {'type': parsed_args.failover_type}
+        mappings = read_mappings(parsed_args)
+        if mappings:
+            options['mappings'] = mappings
         if unplanned:
-            operation = self._unplanned(pair, group, options, parsed_args)
+            # Asked of the surviving site alone; the other may be dead.
+            operation = self.client.action(
+                group['id'], 'failover', options, {})
         else:
-            operation = self._planned(pair, group, options, parsed_args)
+            operation = pair.start(
+                group['id'], 'failover', options, group['name'])
         if not parsed_args.wait:
             self.tell(
                 'Follow it with: watch -n 5 openstack protector operation '
@@ -89,51 +105,6 @@ class Failover(common.ShowOne):
             return operations.shown(operation)
         operation = self._follow(pair, operation, group['name'])
         return operations.shown(operation)
-
-    def _planned(self, pair, group, options, parsed_args):
-        def change(client, headers):
-            mappings = self._mappings(
-                parsed_args, client, pair.peer.client)
-            sent = dict(options, mappings=mappings) if mappings else options
-            return client.action(group['id'], 'failover', sent, headers)
-
-        return pair.guarded(group['id'], change, group['name'])
-
-    def _unplanned(self, pair, group, options, parsed_args):
-        """Asked of the surviving site alone; the other one may be dead."""
-        mappings = self._mappings(parsed_args, None, pair.primary.client)
-        if mappings:
-            options = dict(options, mappings=mappings)
-        return pair.primary.client.action(
-            group['id'], 'failover', options, {})
-
-    def _mappings(self, parsed_args, source, target):
-        """The mappings of the call, names turned into ids.
-
-        ``source`` is None where that site can't be asked; its names are
-        then sent as they are.
-        """
-        found = {}
-        for option, key, kind in MAPPINGS:
-            pairs = getattr(
-                parsed_args, option.replace('-', '_') + '_mapping')
-            for left, right in pairs:
-                if kind:
-                    if source is not None:
-                        left = self._id(source, kind, left)
-                    right = self._id(target, kind, right)
-                found.setdefault(key, {})[left] = right
-        return found
-
-    @staticmethod
-    def _id(client, kind, ref):
-        from protectorclient.v1 import client as api
-
-        if api.is_uuid(ref):
-            return ref
-        from protectorclient.v1 import lookup
-
-        return lookup.find(client, kind, ref)
 
     def _follow(self, pair, operation, name):
         bar = Progress(getattr(self.app, 'stderr', None) or sys.stderr)

@@ -134,4 +134,4 @@ def server_id(client, ref):
         return ref
     from protectorclient.v1 import lookup
 
-    return lookup.find(client, 'server', ref)
+    return lookup.find_server(client, ref)

@@ -120,7 +120,8 @@ class _Spread(object):
 
     @staticmethod
     def _write(there, row, known):
-        shared = {key: row.get(key) for key in SHARED}
+        shared = {key: row[key] for key in SHARED
+                  if row.get(key) is not None}
         if known is None:
             try:
                 there.site_create(shared)
@@ -153,11 +154,13 @@ class CreateSite(_Spread, common.ShowOne):
             'auth_url': parsed_args.auth_url,
             'region_name': parsed_args.region_name,
         }
+        row = {key: value for key, value in row.items()
+               if value is not None}
         site = self._identity(row)
         row['id'] = site['id']
-        row['public_key'] = site.get('public_key')
-        if not row['region_name']:
-            row['region_name'] = site.get('region_name')
+        for key in ('public_key', 'region_name'):
+            if site.get(key):
+                row.setdefault(key, site[key])
         credentials = _credentials(parsed_args)
         try:
             made = self.client.site_create(
@@ -190,7 +193,7 @@ class CreateSite(_Spread, common.ShowOne):
 
         current = self.current_cloud()
         if current is not None and peers.same_place(current, row) and (
-                current.region or not row['region_name']):
+                current.region or not row.get('region_name')):
             site = self.client.site()
         else:
             local = next((known for known in self.client.sites()

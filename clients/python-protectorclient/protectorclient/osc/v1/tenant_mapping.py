@@ -65,8 +65,9 @@ class CreateTenantMapping(_Other, common.ShowOne):
             'local_tenant': parsed_args.local_tenant,
             'remote_site': remote['id'],
             'remote_tenant': parsed_args.remote_tenant,
-            'description': parsed_args.description,
         }
+        if parsed_args.description is not None:
+            row['description'] = parsed_args.description
         try:
             made = self.client.tenant_mapping_create(row)
         except exceptions.Conflict:
@@ -82,8 +83,7 @@ class CreateTenantMapping(_Other, common.ShowOne):
             self.tell('The mapping is here already.')
         mirror = dict(
             row, id=made['id'], local_tenant=row['remote_tenant'],
-            remote_tenant=row['local_tenant'], remote_site=local['id'],
-            description=made.get('description'))
+            remote_tenant=row['local_tenant'], remote_site=local['id'])
         try:
             self.connect(remote, local).tenant_mapping_create(mirror)
         except exceptions.Conflict:
