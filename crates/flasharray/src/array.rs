@@ -37,7 +37,9 @@ pub struct Array {
 
 impl fmt::Debug for Array {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Array").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("Array")
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,7 +115,10 @@ impl Array {
             let (came, before) = (items.len(), token.take());
             all.extend(items);
             if all.len() > most {
-                return Err(Error::new(Kind::Protocol, format!("its list has more than {most} items")));
+                return Err(Error::new(
+                    Kind::Protocol,
+                    format!("its list has more than {most} items"),
+                ));
             }
             token = page.continuation_token.filter(|token| !token.is_empty());
             if !page.more_items_remaining.unwrap_or(token.is_some()) {
@@ -151,7 +156,13 @@ impl Array {
     }
 
     /// A change whose answer holds nothing of interest.
-    pub async fn tell(&self, method: Method, path: &str, query: Query, body: Option<Value>) -> Result<(), Error> {
+    pub async fn tell(
+        &self,
+        method: Method,
+        path: &str,
+        query: Query,
+        body: Option<Value>,
+    ) -> Result<(), Error> {
         let deadline = Instant::now() + self.timeout;
         self.call(method, path, &query, body, deadline).await.map(drop)
     }
@@ -228,7 +239,11 @@ impl Array {
         }
         Ok(Request {
             method: method.clone(),
-            url: join(&self.origin, &format!("api/{}/{path}", session.version), &query.encoded())?,
+            url: join(
+                &self.origin,
+                &format!("api/{}/{path}", session.version),
+                &query.encoded(),
+            )?,
             headers,
             body: body.map(|body| body.to_string().into_bytes()),
         })
@@ -237,7 +252,9 @@ impl Array {
     async fn session(&self, deadline: Instant) -> Result<Session, Error> {
         let place = self.client.0.sessions.place(&self.key);
         let late = |_| Error::new(Kind::Unavailable, "it did not answer the login in time");
-        let mut kept = tokio::time::timeout_at(deadline, place.lock()).await.map_err(late)?;
+        let mut kept = tokio::time::timeout_at(deadline, place.lock())
+            .await
+            .map_err(late)?;
         if let Some(session) = &*kept {
             return Ok(session.clone());
         }
@@ -250,14 +267,20 @@ impl Array {
     async fn forget(&self, ended: &Session) {
         let place = self.client.0.sessions.place(&self.key);
         let mut kept = place.lock().await;
-        if kept.as_ref().is_some_and(|kept| kept.token.expose_secret() == ended.token.expose_secret()) {
+        if kept
+            .as_ref()
+            .is_some_and(|kept| kept.token.expose_secret() == ended.token.expose_secret())
+        {
             *kept = None;
         }
     }
 }
 
 fn connecting(error: &Error) -> bool {
-    let cause = error.source.as_ref().and_then(|source| source.downcast_ref::<reqwest::Error>());
+    let cause = error
+        .source
+        .as_ref()
+        .and_then(|source| source.downcast_ref::<reqwest::Error>());
     cause.is_none_or(reqwest::Error::is_connect)
 }
 

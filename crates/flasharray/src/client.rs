@@ -56,7 +56,14 @@ impl Client {
             (None, _) => return Err(Error::invalid("its address has no host")),
         };
         let key = Key::new(origin.as_str(), token);
-        Ok(Array::new(self.clone(), origin, host, key, token.clone(), timeout))
+        Ok(Array::new(
+            self.clone(),
+            origin,
+            host,
+            key,
+            token.clone(),
+            timeout,
+        ))
     }
 
     fn origin(&self, text: &str) -> Result<Url, Error> {
@@ -104,10 +111,23 @@ impl Client {
 
 impl Inner {
     /// Finds out which version to speak and opens a session.
-    pub async fn login(&self, origin: &Url, token: &SecretString, deadline: Instant) -> Result<Session, Error> {
+    pub async fn login(
+        &self,
+        origin: &Url,
+        token: &SecretString,
+        deadline: Instant,
+    ) -> Result<Session, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(TOKEN_HEADER, sensitive(token)?);
-        let asked = self.patiently(origin, Method::GET, "api/api_version", &HeaderMap::new(), deadline).await?;
+        let asked = self
+            .patiently(
+                origin,
+                Method::GET,
+                "api/api_version",
+                &HeaderMap::new(),
+                deadline,
+            )
+            .await?;
         let versions: Versions = serde_json::from_slice(&asked.body).map_err(|error| {
             Error::new(Kind::Protocol, "it does not answer as a FlashArray does").caused_by(error)
         })?;
@@ -117,14 +137,20 @@ impl Inner {
             Error::new(Kind::Protocol, words)
         })?;
         let path = format!("api/{version}/login");
-        let answer = match self.patiently(origin, Method::POST, &path, &headers, deadline).await {
+        let answer = match self
+            .patiently(origin, Method::POST, &path, &headers, deadline)
+            .await
+        {
             // A login changes nothing that anyone would have to look for.
             Err(error) if error.is(Kind::Ambiguous) => Err(Error {
                 kind: Kind::Unavailable,
                 words: "it did not answer the login".to_owned(),
                 ..error
             }),
-            Err(error) if error.status.is_some_and(|status| (400..500).contains(&status)) && !error.is(Kind::Busy) => {
+            Err(error)
+                if error.status.is_some_and(|status| (400..500).contains(&status))
+                    && !error.is(Kind::Busy) =>
+            {
                 Err(Error {
                     kind: Kind::Unauthorized,
                     words: format!("it does not accept the API token ({})", error.words),
@@ -143,7 +169,10 @@ impl Inner {
                 version,
                 token: SecretString::from(session),
             }),
-            None => Err(Error::new(Kind::Protocol, "its answer to the login holds no session")),
+            None => Err(Error::new(
+                Kind::Protocol,
+                "its answer to the login holds no session",
+            )),
         }
     }
 
@@ -196,9 +225,10 @@ impl Inner {
     }
 
     pub async fn close(&self, origin: &str, session: &Session) {
-        let Ok(url) = Url::parse(origin).map_err(|_| ()).and_then(|origin| {
-            join(&origin, &format!("api/{}/logout", session.version), "").map_err(|_| ())
-        }) else {
+        let Ok(url) = Url::parse(origin)
+            .map_err(|_| ())
+            .and_then(|origin| join(&origin, &format!("api/{}/logout", session.version), "").map_err(|_| ()))
+        else {
             return;
         };
         let Ok(token) = sensitive(&session.token) else {
@@ -213,13 +243,21 @@ impl Inner {
             body: None,
         };
         // An array that doesn't answer forgets the session by itself.
-        drop(self.transport.exchange(request, Instant::now() + LOGOUT_TIME).await);
+        drop(
+            self.transport
+                .exchange(request, Instant::now() + LOGOUT_TIME)
+                .await,
+        );
     }
 }
 
 pub(crate) fn sensitive(secret: &SecretString) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(secret.expose_secret().trim())
-        .map_err(|_| Error::new(Kind::Unauthorized, "its API token holds characters that no token has"))?;
+    let mut value = HeaderValue::from_str(secret.expose_secret().trim()).map_err(|_| {
+        Error::new(
+            Kind::Unauthorized,
+            "its API token holds characters that no token has",
+        )
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -178,13 +178,22 @@ fn words(body: &[u8], secrets: &[&str]) -> (String, bool) {
     let mut parts: Vec<String> = Vec::new();
     for said in fault.errors.iter().take(5) {
         let message = said.message.as_deref().unwrap_or_default().trim();
-        match said.context.as_deref().map(str::trim).filter(|context| !context.is_empty()) {
+        match said
+            .context
+            .as_deref()
+            .map(str::trim)
+            .filter(|context| !context.is_empty())
+        {
             Some(context) => parts.push(format!("{context}: {}", message.trim_end_matches('.'))),
             None => parts.push(message.trim_end_matches('.').to_owned()),
         }
     }
     if parts.is_empty() {
-        parts.extend(fault.message.map(|message| message.trim().trim_end_matches('.').to_owned()));
+        parts.extend(
+            fault
+                .message
+                .map(|message| message.trim().trim_end_matches('.').to_owned()),
+        );
     }
     (clean(&parts.join("; "), secrets), true)
 }
@@ -219,14 +228,35 @@ mod tests {
         assert_eq!(kind("Volume does not exist."), Kind::NotFound);
         assert_eq!(kind("No such volume or snapshot."), Kind::NotFound);
         assert_eq!(kind("Volume has been destroyed."), Kind::Destroyed);
-        assert_eq!(kind("Volume already exists: it has been destroyed and is pending eradication."), Kind::Destroyed);
+        assert_eq!(
+            kind("Volume already exists: it has been destroyed and is pending eradication."),
+            Kind::Destroyed
+        );
         assert_eq!(kind("Volume already exists."), Kind::Exists);
-        assert_eq!(kind("Protection group is already allowed on target."), Kind::Already);
-        assert_eq!(kind("Protection group already includes the target."), Kind::Already);
-        assert_eq!(kind("Volume already belongs to protection group x."), Kind::Already);
-        assert_eq!(kind("Volume could not be found in the protection group."), Kind::NotMember);
-        assert_eq!(kind("Volume cannot be deleted due to existing connections."), Kind::InUse);
-        assert_eq!(kind("Protection group is locked by its ratcheted retention lock."), Kind::Locked);
+        assert_eq!(
+            kind("Protection group is already allowed on target."),
+            Kind::Already
+        );
+        assert_eq!(
+            kind("Protection group already includes the target."),
+            Kind::Already
+        );
+        assert_eq!(
+            kind("Volume already belongs to protection group x."),
+            Kind::Already
+        );
+        assert_eq!(
+            kind("Volume could not be found in the protection group."),
+            Kind::NotMember
+        );
+        assert_eq!(
+            kind("Volume cannot be deleted due to existing connections."),
+            Kind::InUse
+        );
+        assert_eq!(
+            kind("Protection group is locked by its ratcheted retention lock."),
+            Kind::Locked
+        );
         assert_eq!(kind("Protection group target limit reached."), Kind::Limit);
         assert_eq!(kind("Nonsense."), Kind::Invalid);
     }
@@ -238,7 +268,10 @@ mod tests {
         assert_eq!(of(500, "{}", true).kind, Kind::Ambiguous);
         assert_eq!(of(502, "<html>", true).kind, Kind::Ambiguous);
         assert_eq!(of(502, "<html>", false).kind, Kind::Unavailable);
-        assert_eq!(of(429, r#"{"message":"API rate limit exceeded"}"#, true).words, "API rate limit exceeded");
+        assert_eq!(
+            of(429, r#"{"message":"API rate limit exceeded"}"#, true).words,
+            "API rate limit exceeded"
+        );
         assert_eq!(of(404, "", false).kind, Kind::Protocol);
         assert_eq!(of(302, "", false).kind, Kind::Protocol);
         assert_eq!(of(400, "<html>does not exist</html>", false).kind, Kind::Invalid);

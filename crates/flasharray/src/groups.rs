@@ -11,7 +11,9 @@ use crate::types::{GroupMember, GroupPatch, GroupTarget, ProtectionGroup};
 impl Array {
     /// One group, destroyed or not. On a target its name has the source's in front: `fa-a:pg`.
     pub async fn group(&self, name: &str) -> Result<Option<ProtectionGroup>, Error> {
-        let found = self.list_known("protection-groups", Query::new().name("names", name)?).await?;
+        let found = self
+            .list_known("protection-groups", Query::new().name("names", name)?)
+            .await?;
         Ok(found.into_iter().next())
     }
 
@@ -22,24 +24,39 @@ impl Array {
             .text("filter", &format!("name={}", quote(&format!("*:{local_name}"))));
         let mut found: Vec<ProtectionGroup> = self.list("protection-groups", query).await?;
         found.retain(|group| {
-            !group.is_local() && group.name.rsplit_once(':').is_some_and(|(_, name)| name == local_name)
+            !group.is_local()
+                && group
+                    .name
+                    .rsplit_once(':')
+                    .is_some_and(|(_, name)| name == local_name)
         });
         Ok(found)
     }
 
     pub async fn create_group(&self, name: &str) -> Result<(), Error> {
-        self.tell(Method::POST, "protection-groups", Query::new().name("names", name)?, None).await
+        self.tell(
+            Method::POST,
+            "protection-groups",
+            Query::new().name("names", name)?,
+            None,
+        )
+        .await
     }
 
     pub async fn patch_group(&self, name: &str, patch: &GroupPatch) -> Result<(), Error> {
         let body = serde_json::to_value(patch)
             .map_err(|error| Error::invalid("the change can't be written").caused_by(error))?;
         let query = Query::new().name("names", name)?;
-        self.tell(Method::PATCH, "protection-groups", query, Some(body)).await
+        self.tell(Method::PATCH, "protection-groups", query, Some(body))
+            .await
     }
 
     pub async fn group_volumes(&self, group: &str) -> Result<Vec<GroupMember>, Error> {
-        self.list("protection-groups/volumes", Query::new().name("group_names", group)?).await
+        self.list(
+            "protection-groups/volumes",
+            Query::new().name("group_names", group)?,
+        )
+        .await
     }
 
     pub async fn add_group_volumes(&self, group: &str, volumes: &[String]) -> Result<(), Error> {
@@ -52,26 +69,43 @@ impl Array {
 
     async fn group_members(&self, method: Method, group: &str, volumes: &[String]) -> Result<(), Error> {
         for some in volumes.chunks(MAX_NAMES) {
-            let query = Query::new().name("group_names", group)?.names("member_names", some)?;
-            self.tell(method.clone(), "protection-groups/volumes", query, None).await?;
+            let query = Query::new()
+                .name("group_names", group)?
+                .names("member_names", some)?;
+            self.tell(method.clone(), "protection-groups/volumes", query, None)
+                .await?;
         }
         Ok(())
     }
 
     /// Where a group goes; on a target, whether it accepts the group.
     pub async fn group_targets(&self, group: &str) -> Result<Vec<GroupTarget>, Error> {
-        self.list("protection-groups/targets", Query::new().name("group_names", group)?).await
+        self.list(
+            "protection-groups/targets",
+            Query::new().name("group_names", group)?,
+        )
+        .await
     }
 
     /// Gives a group a target; one that it has already is fine.
     pub async fn add_group_target(&self, group: &str, target: &str) -> Result<(), Error> {
-        let query = Query::new().name("group_names", group)?.name("member_names", target)?;
-        already(self.tell(Method::POST, "protection-groups/targets", query, None).await)
+        let query = Query::new()
+            .name("group_names", group)?
+            .name("member_names", target)?;
+        already(
+            self.tell(Method::POST, "protection-groups/targets", query, None)
+                .await,
+        )
     }
 
     pub async fn remove_group_target(&self, group: &str, target: &str) -> Result<(), Error> {
-        let query = Query::new().name("group_names", group)?.name("member_names", target)?;
-        match self.tell(Method::DELETE, "protection-groups/targets", query, None).await {
+        let query = Query::new()
+            .name("group_names", group)?
+            .name("member_names", target)?;
+        match self
+            .tell(Method::DELETE, "protection-groups/targets", query, None)
+            .await
+        {
             Err(error) if error.is(Kind::NotMember) => Ok(()),
             other => other,
         }
@@ -81,7 +115,10 @@ impl Array {
     pub async fn set_group_allowed(&self, group: &str, allowed: bool) -> Result<(), Error> {
         let query = Query::new().name("group_names", group)?;
         let body = Some(json!({"allowed": allowed}));
-        already(self.tell(Method::PATCH, "protection-groups/targets", query, body).await)
+        already(
+            self.tell(Method::PATCH, "protection-groups/targets", query, body)
+                .await,
+        )
     }
 }
 

@@ -21,7 +21,9 @@ impl Query {
     /// A list of names (or ids): each encoded by itself, with bare commas between.
     pub fn names<S: AsRef<str>>(mut self, key: &str, names: &[S]) -> Result<Self, Error> {
         if names.is_empty() {
-            return Err(Error::invalid(format!("no name is given for the parameter {key}")));
+            return Err(Error::invalid(format!(
+                "no name is given for the parameter {key}"
+            )));
         }
         let mut encoded = Vec::with_capacity(names.len());
         for name in names {
@@ -83,7 +85,9 @@ fn check_name(name: &str) -> Result<(), Error> {
         Ok(())
     } else {
         let shown: String = name.chars().take(80).collect();
-        Err(Error::invalid(format!("{shown:?} can't be the name of an object on an array")))
+        Err(Error::invalid(format!(
+            "{shown:?} can't be the name of an object on an array"
+        )))
     }
 }
 

@@ -44,8 +44,14 @@ mod tests {
 
     #[test]
     fn the_array_says_how_long_to_wait() {
-        assert_eq!(asked_pause(&headers(&[("retry-after", "7"), ("ratelimit-reset", "2")])), Some(Duration::from_secs(7)));
-        assert_eq!(asked_pause(&headers(&[("ratelimit-reset", "2")])), Some(Duration::from_secs(2)));
+        assert_eq!(
+            asked_pause(&headers(&[("retry-after", "7"), ("ratelimit-reset", "2")])),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            asked_pause(&headers(&[("ratelimit-reset", "2")])),
+            Some(Duration::from_secs(2))
+        );
         let date = [("retry-after", "Fri, 21 Nov 2026 11:00:00 GMT")];
         assert_eq!(asked_pause(&headers(&date)), None);
         assert_eq!(asked_pause(&headers(&[("retry-after", "-1")])), None);
@@ -56,8 +62,14 @@ mod tests {
         let longest = Duration::from_secs(30);
         for (attempt, seconds) in [(0, 1), (1, 2), (4, 16), (40, 30)] {
             let pause = pause(attempt, None, longest);
-            assert!(pause >= Duration::from_secs(seconds) && pause <= longest, "{attempt}: {pause:?}");
+            assert!(
+                pause >= Duration::from_secs(seconds) && pause <= longest,
+                "{attempt}: {pause:?}"
+            );
         }
-        assert_eq!(pause(0, Some(Duration::from_secs(u64::from(u32::MAX))), longest), longest);
+        assert_eq!(
+            pause(0, Some(Duration::from_secs(u64::from(u32::MAX))), longest),
+            longest
+        );
     }
 }

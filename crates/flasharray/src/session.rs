@@ -45,7 +45,10 @@ impl Sessions {
     pub fn place(&self, key: &Key) -> Place {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !places.contains_key(key) && places.len() >= MAX_SESSIONS {
-            let oldest = places.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+            let oldest = places
+                .iter()
+                .min_by_key(|(_, (_, used))| *used)
+                .map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
                 places.remove(&oldest);
             }

@@ -35,25 +35,30 @@ impl Array {
             .flag("apply_retention", true)
             .flag("replicate_now", true);
         let body = Some(json!({"suffix": suffix}));
-        self.tell(Method::POST, "protection-group-snapshots", query, body).await
+        self.tell(Method::POST, "protection-group-snapshots", query, body)
+            .await
     }
 
     pub async fn destroy_group_snapshot(&self, name: &str) -> Result<(), Error> {
         let query = Query::new().name("names", name)?;
         let body = Some(json!({"destroyed": true}));
-        self.tell(Method::PATCH, "protection-group-snapshots", query, body).await
+        self.tell(Method::PATCH, "protection-group-snapshots", query, body)
+            .await
     }
 
     /// How far one snapshot has come. A target knows nothing of it before its transfer starts.
     pub async fn transfer(&self, snapshot: &str) -> Result<Option<Transfer>, Error> {
         let query = Query::new().name("names", snapshot)?;
-        let found: Vec<Transfer> = self.list_known("protection-group-snapshots/transfer", query).await?;
+        let found: Vec<Transfer> = self
+            .list_known("protection-group-snapshots/transfer", query)
+            .await?;
         Ok(found.into_iter().find(|transfer| transfer.name == snapshot))
     }
 
     /// How far all live snapshots of a group have come.
     pub async fn transfers(&self, group: &str) -> Result<Vec<Transfer>, Error> {
-        self.list("protection-group-snapshots/transfer", below(group)).await
+        self.list("protection-group-snapshots/transfer", below(group))
+            .await
     }
 
     /// The volumes in one group snapshot, or, for a group, in all of its snapshots.

@@ -94,7 +94,10 @@ impl Transport {
         let changes = request.changes();
         let started = Instant::now();
         let (method, path) = (request.method.clone(), request.url.path().to_owned());
-        let mut sending = self.http.request(request.method, request.url).headers(request.headers);
+        let mut sending = self
+            .http
+            .request(request.method, request.url)
+            .headers(request.headers);
         if let Some(body) = request.body {
             sending = sending.body(body);
         }
@@ -104,7 +107,9 @@ impl Transport {
         };
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
-            Ok(answer) => tracing::debug!(%method, path, status = answer.status.as_u16(), ms, "array answered"),
+            Ok(answer) => {
+                tracing::debug!(%method, path, status = answer.status.as_u16(), ms, "array answered")
+            }
             Err(error) => tracing::debug!(%method, path, ms, kind = ?error.kind, "array did not answer"),
         }
         result.map_err(|mut error| {
@@ -114,7 +119,10 @@ impl Transport {
     }
 
     async fn read(&self, sending: reqwest::RequestBuilder, changes: bool) -> Result<Answer, Error> {
-        let mut response = sending.send().await.map_err(|error| not_answered(error, changes))?;
+        let mut response = sending
+            .send()
+            .await
+            .map_err(|error| not_answered(error, changes))?;
         let status = response.status();
         let headers = response.headers().clone();
         let failed = !status.is_success();
@@ -132,7 +140,10 @@ impl Transport {
                 Ok(Some(_)) | Err(_) if failed => break,
                 Ok(Some(_)) => {
                     let kind = if changes { Kind::Ambiguous } else { Kind::Protocol };
-                    return Err(Error::new(kind, format!("its answer is longer than {limit} bytes")));
+                    return Err(Error::new(
+                        kind,
+                        format!("its answer is longer than {limit} bytes"),
+                    ));
                 }
                 Err(error) => return Err(not_answered(error, changes)),
             }
@@ -154,7 +165,10 @@ fn refused(refused: Refused) -> Error {
 
 fn lost(changes: bool, words: &str) -> Error {
     if changes {
-        Error::new(Kind::Ambiguous, format!("{words}, so the change may or may not have happened"))
+        Error::new(
+            Kind::Ambiguous,
+            format!("{words}, so the change may or may not have happened"),
+        )
     } else {
         Error::new(Kind::Unavailable, words)
     }

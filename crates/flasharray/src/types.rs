@@ -128,12 +128,17 @@ impl ProtectionGroup {
     }
 
     pub fn is_scheduled(&self) -> bool {
-        self.replication_schedule.as_ref().and_then(|schedule| schedule.enabled).unwrap_or(false)
+        self.replication_schedule
+            .as_ref()
+            .and_then(|schedule| schedule.enabled)
+            .unwrap_or(false)
     }
 
     /// Milliseconds.
     pub fn frequency(&self) -> Option<u64> {
-        self.replication_schedule.as_ref().and_then(|schedule| schedule.frequency)
+        self.replication_schedule
+            .as_ref()
+            .and_then(|schedule| schedule.frequency)
     }
 }
 

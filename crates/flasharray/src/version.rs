@@ -46,8 +46,14 @@ mod tests {
     #[test]
     fn the_highest_common_version_is_chosen_as_a_number() {
         let choose = |offered: &[&str]| Version::choose(offered.iter().copied()).map(|v| v.to_string());
-        assert_eq!(choose(&["1.19", "2.2", "2.4", "2.11", "2.9"]).as_deref(), Some("2.11"));
-        assert_eq!(choose(&["2.26", "2.58", "2.DEV", "2.X", ""]).as_deref(), Some("2.26"));
+        assert_eq!(
+            choose(&["1.19", "2.2", "2.4", "2.11", "2.9"]).as_deref(),
+            Some("2.11")
+        );
+        assert_eq!(
+            choose(&["2.26", "2.58", "2.DEV", "2.X", ""]).as_deref(),
+            Some("2.26")
+        );
         assert_eq!(choose(&["2.4"]).as_deref(), Some("2.4"));
         assert_eq!(choose(&["1.19", "2.0", "2.3", "3.5", "nonsense"]), None);
     }

@@ -12,7 +12,9 @@ use crate::version::Version;
 impl Array {
     /// One volume, destroyed or not.
     pub async fn volume(&self, name: &str) -> Result<Option<Volume>, Error> {
-        let found: Vec<Volume> = self.list_known("volumes", Query::new().name("names", name)?).await?;
+        let found: Vec<Volume> = self
+            .list_known("volumes", Query::new().name("names", name)?)
+            .await?;
         Ok(found.into_iter().next())
     }
 
@@ -28,7 +30,8 @@ impl Array {
 
     /// The volumes that were made from this one or from its snapshots, wherever it is or was.
     pub async fn volumes_made_from(&self, source: &str) -> Result<Vec<Volume>, Error> {
-        self.volumes(Some(&format!("source.name={}", quote(source)))).await
+        self.volumes(Some(&format!("source.name={}", quote(source))))
+            .await
     }
 
     /// Makes a volume out of a volume or snapshot. It joins no protection group by itself.
@@ -45,18 +48,31 @@ impl Array {
     /// Gives a volume the content of a snapshot; it stays the same volume.
     pub async fn overwrite_volume(&self, source: &str, name: &str) -> Result<(), Error> {
         let query = Query::new().name("names", name)?.flag("overwrite", true);
-        self.tell(Method::POST, "volumes", query, Some(json!({"source": {"name": source}}))).await
+        self.tell(
+            Method::POST,
+            "volumes",
+            query,
+            Some(json!({"source": {"name": source}})),
+        )
+        .await
     }
 
     /// Destroys a volume, or brings a destroyed one back.
     pub async fn set_volume_destroyed(&self, name: &str, destroyed: bool) -> Result<(), Error> {
         let query = Query::new().name("names", name)?;
-        self.tell(Method::PATCH, "volumes", query, Some(json!({"destroyed": destroyed}))).await
+        self.tell(
+            Method::PATCH,
+            "volumes",
+            query,
+            Some(json!({"destroyed": destroyed})),
+        )
+        .await
     }
 
     /// The hosts that a volume is connected to.
     pub async fn volume_connections(&self, name: &str) -> Result<Vec<Connection>, Error> {
-        self.list_known("connections", Query::new().name("volume_names", name)?).await
+        self.list_known("connections", Query::new().name("volume_names", name)?)
+            .await
     }
 
     /// The tags that these volumes (by id) have in a namespace. Volumes that are gone meanwhile have none.
@@ -66,7 +82,9 @@ impl Array {
         let mut tags = Vec::new();
         let mut open: Vec<&[String]> = ids.chunks(MAX_NAMES).collect();
         while let Some(some) = open.pop() {
-            let query = Query::new().names("resource_ids", some)?.text("namespaces", namespace);
+            let query = Query::new()
+                .names("resource_ids", some)?
+                .text("namespaces", namespace);
             match self.list::<Tag>("volumes/tags", query).await {
                 Ok(found) => tags.extend(found),
                 // One that is gone spoils the call for all.
@@ -90,6 +108,7 @@ impl Array {
             .iter()
             .map(|tag| json!({"namespace": tag.namespace, "key": tag.key, "value": tag.value, "copyable": tag.copyable}))
             .collect();
-        self.tell(Method::PUT, "volumes/tags/batch", query, Some(Value::Array(body))).await
+        self.tell(Method::PUT, "volumes/tags/batch", query, Some(Value::Array(body)))
+            .await
     }
 }

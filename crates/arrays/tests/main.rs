@@ -1,0 +1,1 @@
+//! The storage drivers against simulated arrays.
