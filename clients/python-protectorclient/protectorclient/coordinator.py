@@ -238,7 +238,20 @@ class SitePair(object):
         def change(client, headers):
             return client.group_delete(group_id, headers)
 
+        if self._deleting(group_id):
+            # Deleted before, but the peer may not have heard of it.
+            tombstone = change(self.primary.client, {})
+            carry(tombstone)
+            return tombstone
         return self.guarded(group_id, change, name, carry=carry)
+
+    def _deleting(self, group_id):
+        try:
+            group = self.primary.client.group(group_id)
+        except exceptions.NotFound:
+            return False
+        return (group.get('status') == 'deleting' and
+                group.get('current_primary_site_id') == self.primary.id)
 
     # -- state of both sites -----------------------------------------------
 

@@ -13,6 +13,7 @@
 """The protocol between two sites, with every part dying in turn."""
 
 import json
+from unittest import mock
 
 from protectorclient import coordinator
 from protectorclient import exceptions
@@ -193,6 +194,13 @@ class TestGuarded(base.TestCase):
         self.b.before.append(die)
         self.pair().delete(self.group, sleep=sleep)
         self.assertEqual(({}, {}), (self.a.groups, self.b.groups))
+
+    def test_delete_again_while_deleting(self):
+        group = self.a.groups[self.group]
+        group['status'] = 'deleting'
+        with mock.patch.object(self.a, '_guard'):
+            self.pair().delete(self.group)
+        self.assertEqual({}, self.b.groups)
 
     def test_delete_that_does_not_reach_the_peer(self):
         def die(site, method, path, body):

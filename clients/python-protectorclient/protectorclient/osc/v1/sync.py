@@ -116,7 +116,8 @@ def ago(text, now=None):
     then = parse_time(text)
     if then is None:
         return ''
-    now = now or datetime.datetime.utcnow()
+    now = now or datetime.datetime.now(
+        datetime.timezone.utc).replace(tzinfo=None)
     seconds = max(0, int((now - then).total_seconds()))
     for size, unit in ((86400, 'day'), (3600, 'hour'), (60, 'minute'),
                        (1, 'second')):
