@@ -95,11 +95,13 @@ class TestInProcess(base.TestCase):
             self.addCleanup(patch.stop)
 
     def shell(self, *argv):
-        from openstackclient.common import clientmanager
         from openstackclient import shell
+        from osc_lib import clientmanager
 
         # one process, several programs: the client is kept on the class
-        clientmanager.ClientManager.__dict__['protector']._handle = None
+        kept = vars(clientmanager.ClientManager).get('protector')
+        if kept is not None:
+            kept._handle = None
         out, err = io.StringIO(), io.StringIO()
         with mock.patch('sys.stdout', out), mock.patch('sys.stderr', err), \
                 mock.patch('sys.argv', ['openstack'] + list(argv)):
