@@ -137,6 +137,8 @@ pub struct Group {
     pub consistency_group: ConsistencyGroup,
     pub policy_status: Option<PolicyStatus>,
     pub policy_reason: Option<String>,
+    /// Whether the array group is our making, and so ours to take away.
+    pub array_group_made: bool,
     pub sync: SyncState,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,

@@ -305,6 +305,7 @@ pub(crate) fn new_here(document: Document, sync: SyncState, now: chrono::DateTim
         },
         policy_status: None,
         policy_reason: None,
+        array_group_made: false,
         sync,
         created_at: now,
         updated_at: now,

@@ -1,1 +1,113 @@
-//! 
+//! What the engine does, one file per piece of work.
+//!
+//! A workflow is a DAG of named steps over ports. Every step finds before it does, so it may be repeated after
+//! any crash; every step that does something before the point of no return has an undo that finds before it
+//! removes. What an effect leaves in the world carries the operation in a field that its creation sets.
+
+mod arrays;
+mod dissolve;
+mod establish;
+mod failover;
+mod failure;
+mod members;
+mod plan;
+mod polling;
+mod volume_groups;
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protector_domain::Work;
+use protector_ports::{Array, Clock, Cloud, Directory, Store};
+use protector_saga::engine::Planner;
+use protector_saga::{SagaHeader, Steps};
+
+use crate::world::World;
+
+/// How the engine goes about its work.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The Cinder group type of the groups that users see.
+    pub group_type: String,
+    /// How often a slow thing is looked at.
+    pub poll: Duration,
+    /// How many volumes are imported at a time: the service project's quota counts them meanwhile.
+    pub imports_at_once: usize,
+    /// How many servers are stopped or booted at a time.
+    pub servers_at_once: usize,
+    /// How long a planned operation waits for the other site's receipt.
+    pub receipt_patience: Duration,
+    /// How long the last replication may take.
+    pub replication_patience: Duration,
+    /// How long a server may take to stop or to boot.
+    pub server_patience: Duration,
+    /// Networks (names or ids) of others on which the service may make ports for tenants.
+    pub privileged_networks: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            group_type: "protector-consistency-group".to_owned(),
+            poll: Duration::from_secs(1),
+            imports_at_once: 4,
+            servers_at_once: 16,
+            receipt_patience: Duration::from_secs(120),
+            replication_patience: Duration::from_secs(4 * 3600),
+            server_patience: Duration::from_secs(600),
+            privileged_networks: Vec::new(),
+        }
+    }
+}
+
+/// Makes the workflow of every work order.
+pub struct Workflows {
+    world: Arc<World>,
+}
+
+impl Workflows {
+    pub fn new(
+        store: Arc<dyn Store>,
+        cloud: Arc<dyn Cloud>,
+        array: Arc<dyn Array>,
+        clock: Arc<dyn Clock>,
+        directory: Directory,
+        options: Options,
+    ) -> Self {
+        Self {
+            world: Arc::new(World {
+                store,
+                cloud,
+                array,
+                clock,
+                directory,
+                options,
+            }),
+        }
+    }
+}
+
+impl Planner for Workflows {
+    fn plan(&self, header: &SagaHeader) -> Result<Arc<dyn Steps>, String> {
+        let work = Work::from_parts(&header.kind, header.version, &header.params)?;
+        let world = self.world.clone();
+        let unsound = |error: protector_saga::DagError| error.to_string();
+        Ok(match work {
+            Work::EstablishGroup { group } => {
+                Arc::new(establish::Establish::new(world, group).map_err(unsound)?)
+            }
+            Work::DissolveGroup { group } => {
+                Arc::new(dissolve::Dissolve::new(world, group).map_err(unsound)?)
+            }
+            Work::BindArrays { group } => Arc::new(arrays::BindArrays::new(world, group).map_err(unsound)?),
+            Work::AddMember { group, member } => {
+                Arc::new(members::AddMember::new(world, group, member).map_err(unsound)?)
+            }
+            Work::RemoveMember { group, member } => {
+                Arc::new(members::RemoveMember::new(world, group, member).map_err(unsound)?)
+            }
+            Work::PlannedFailover(order) => Arc::new(failover::Failover::new(world, order).map_err(unsound)?),
+        })
+    }
+}

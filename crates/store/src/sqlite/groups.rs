@@ -23,6 +23,7 @@ struct LocalState {
     consistency_group: ConsistencyGroup,
     policy_status: Option<PolicyStatus>,
     policy_reason: Option<String>,
+    array_group_made: bool,
     sync: SyncState,
 }
 
@@ -33,6 +34,7 @@ impl LocalState {
             consistency_group: group.consistency_group.clone(),
             policy_status: group.policy_status,
             policy_reason: group.policy_reason.clone(),
+            array_group_made: group.array_group_made,
             sync: group.sync.clone(),
         }
     }
@@ -55,6 +57,7 @@ fn group(row: &SqliteRow) -> StoreResult<Group> {
         consistency_group: state.consistency_group,
         policy_status: state.policy_status,
         policy_reason: state.policy_reason,
+        array_group_made: state.array_group_made,
         sync: state.sync,
         created_at: time(&row.text("created_at")?)?,
         updated_at: time(&row.text("updated_at")?)?,

@@ -133,6 +133,7 @@ pub fn group((here, there): (SiteId, SiteId), owner: &str, name: &str) -> Group 
         },
         policy_status: Some(PolicyStatus::Active),
         policy_reason: None,
+        array_group_made: false,
         sync: SyncState {
             status: SyncStatus::Pending,
             peer: Some(Stamp::FIRST),

@@ -1,0 +1,438 @@
+//! The servers: stopped here, made anew there, looked at, and the old ones locked.
+
+use protector_domain::{Member, PortId, ServerId, VolumeId};
+use protector_ports::cloud::{NewPort, NewServer, Server};
+use protector_ports::error::Absent;
+use protector_saga::StepContext;
+use serde_json::{Value, json};
+
+use super::facts::Facts;
+use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, port_description};
+use super::preflight::TargetPlan;
+use super::{Failover, ServerRecord, VolumeRecord, recorded, step};
+use crate::failure::{OrFail, StepResult, While, permanent};
+use crate::polling::until;
+
+impl Failover {
+    pub(super) async fn stop(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
+        let group = self.world.group(self.order.group).await?;
+        let access = self
+            .world
+            .directory
+            .tenant(self.order.source, &group)
+            .await
+            .or_fail()?;
+        let now = self
+            .world
+            .cloud
+            .server(&access, &member.instance_id)
+            .await
+            .or_fail()?;
+        if now.status != "SHUTOFF" {
+            self.world
+                .cloud
+                .stop_server(&access, &member.instance_id)
+                .await
+                .or_fail()?;
+        }
+        self.wait_source(context, member, "SHUTOFF", "stopping").await?;
+        Ok(Value::Null)
+    }
+
+    /// As it was before: a server that didn't run isn't started.
+    pub(super) async fn start_again(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
+        let facts: Facts = recorded(context.state, step::INSPECT)?;
+        if !facts
+            .members
+            .get(&member.id)
+            .is_some_and(|facts| facts.was_running)
+        {
+            return Ok(());
+        }
+        let group = self.world.group(self.order.group).await?;
+        let access = self
+            .world
+            .directory
+            .tenant(self.order.source, &group)
+            .await
+            .or_fail()?;
+        let what = format!("stopping server '{}'", member.instance_name);
+        // A stop that was asked for and not yet done would win over the start.
+        let status = until(
+            context,
+            self.world.options.poll,
+            self.world.options.server_patience,
+            &what,
+            async || {
+                let now = self
+                    .world
+                    .cloud
+                    .server(&access, &member.instance_id)
+                    .await
+                    .absent()
+                    .or_fail()?;
+                Ok(match now {
+                    None => Some(String::new()),
+                    Some(server) if server.task_state.is_none() => Some(server.status),
+                    Some(_) => None,
+                })
+            },
+        )
+        .await?;
+        match status.as_str() {
+            "" | "ACTIVE" => return Ok(()),
+            _ => self
+                .world
+                .cloud
+                .start_server(&access, &member.instance_id)
+                .await
+                .or_fail()?,
+        }
+        self.wait_source(context, member, "ACTIVE", "starting").await
+    }
+
+    async fn wait_source(
+        &self,
+        context: &StepContext<'_>,
+        member: &Member,
+        wanted: &str,
+        doing: &str,
+    ) -> StepResult<()> {
+        let what = format!("{doing} server '{}'", member.instance_name);
+        until(
+            context,
+            self.world.options.poll,
+            self.world.options.server_patience,
+            &what,
+            async || {
+                let servers = self.source_servers().await?;
+                match servers.iter().find(|server| server.id == member.instance_id) {
+                    Some(server) if server.status == wanted && server.task_state.is_none() => Ok(Some(())),
+                    Some(server) if server.status == "ERROR" => Err(permanent(format!(
+                        "{what} failed: Nova put it into status ERROR{}",
+                        fault(server)
+                    ))),
+                    _ => Ok(None),
+                }
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn create_ports(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
+        let world = &self.world;
+        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
+        let ports = &plan
+            .members
+            .get(&member.id)
+            .ok_or_else(|| permanent("the preflight missed a member"))?
+            .ports;
+        let group = world.group(self.order.group).await?;
+        let tenant = world
+            .directory
+            .tenant(self.order.target, &group)
+            .await
+            .or_fail()?;
+        let service = world.directory.service(self.order.target).await.or_fail()?;
+        let mut made = Vec::new();
+        for (index, port) in ports.iter().enumerate() {
+            let description = port_description(&self.order, member, index);
+            let there = world
+                .cloud
+                .ports(&tenant, Some(&port.network_id))
+                .await
+                .or_fail()?;
+            if let Some(found) = there
+                .into_iter()
+                .find(|candidate| candidate.description == description)
+            {
+                made.push(found.id);
+                continue;
+            }
+            let new = NewPort {
+                network_id: Some(port.network_id.clone()),
+                name: port.name.clone(),
+                description,
+                mac_address: Some(port.mac_address.clone()),
+                fixed_ips: port.fixed_ips.clone(),
+                security_groups: Some(port.security_groups.clone()),
+                allowed_address_pairs: port.allowed_address_pairs.clone(),
+                port_security_enabled: (!port.port_security_enabled).then_some(false),
+                project_id: port.by_service.then(|| plan.project.clone()),
+            };
+            let access = if port.by_service { &service } else { &tenant };
+            let created = world.cloud.create_port(access, &new).await.or_fail();
+            made.push(
+                created
+                    .during(format!("creating a port for server '{}'", member.instance_name))?
+                    .id,
+            );
+        }
+        serde_json::to_value(made).or_fail()
+    }
+
+    pub(super) async fn delete_ports(&self, member: &Member) -> StepResult<()> {
+        let service = self.world.directory.service(self.order.target).await.or_fail()?;
+        let ours = format!(
+            "dr_operation_id={} dr_member_id={} ",
+            self.order.operation, member.id
+        );
+        for port in self.world.cloud.ports(&service, None).await.or_fail()? {
+            if port.description.starts_with(&ours) {
+                self.world.cloud.delete_port(&service, &port.id).await.or_fail()?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn boot(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
+        let server_id = match self.twin(member).await? {
+            Some(server) => server.id,
+            None => self.create_twin(context, member).await?,
+        };
+        let what = format!("booting server '{}'", member.instance_name);
+        until(
+            context,
+            self.world.options.poll,
+            self.world.options.server_patience,
+            &what,
+            async || {
+                let servers = self.target_servers().await?;
+                match servers.iter().find(|server| server.id == server_id) {
+                    Some(server) if server.status == "ACTIVE" => Ok(Some(())),
+                    Some(server) if server.status == "ERROR" => Err(permanent(format!(
+                        "{what} failed: Nova put it into status ERROR{}",
+                        fault(server)
+                    ))),
+                    _ => Ok(None),
+                }
+            },
+        )
+        .await?;
+        serde_json::to_value(ServerRecord { server_id }).or_fail()
+    }
+
+    async fn create_twin(&self, context: &StepContext<'_>, member: &Member) -> StepResult<ServerId> {
+        let world = &self.world;
+        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
+        let facts: Facts = recorded(context.state, step::INSPECT)?;
+        let original = facts
+            .members
+            .get(&member.id)
+            .ok_or_else(|| permanent("the inspection missed a member"))?;
+        let plan = plan
+            .members
+            .get(&member.id)
+            .ok_or_else(|| permanent("the preflight missed a member"))?;
+        let ports: Vec<PortId> = recorded(context.state, &step::ports(member))?;
+        let group = world.group(self.order.group).await?;
+        let tenant = world
+            .directory
+            .tenant(self.order.target, &group)
+            .await
+            .or_fail()?;
+        let at_source = world.directory.service(self.order.source).await.or_fail()?;
+        let user_data = world
+            .cloud
+            .server(&at_source, &member.instance_id)
+            .await
+            .or_fail()?
+            .user_data;
+        if let (Some(name), Some(keypair)) = (&plan.key_name, &original.keypair)
+            && world
+                .cloud
+                .keypair(&tenant, name, None)
+                .await
+                .absent()
+                .or_fail()?
+                .is_none()
+        {
+            world.cloud.create_keypair(&tenant, keypair).await.or_fail()?;
+        }
+        let mut metadata = original.server.metadata.clone();
+        metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
+        metadata.insert(MEMBER_KEY.to_owned(), member.id.to_string());
+        metadata.insert(GROUP_KEY.to_owned(), self.order.group.to_string());
+        let new = NewServer {
+            name: original.server.name.clone(),
+            flavor_id: plan.flavor_id.clone(),
+            key_name: plan.key_name.clone(),
+            config_drive: original.server.config_drive,
+            user_data,
+            availability_zone: plan.availability_zone.clone(),
+            description: original
+                .server
+                .description
+                .clone()
+                .filter(|text| *text != original.server.name),
+            tags: original.server.tags.clone(),
+            metadata,
+            ports,
+            volumes: self.new_volumes(context, member)?,
+        };
+        world
+            .cloud
+            .create_server(&tenant, &new)
+            .await
+            .or_fail()
+            .during(format!("creating server '{}'", member.instance_name))
+    }
+
+    /// The member's new volumes, in the guest's order.
+    fn new_volumes(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Vec<VolumeId>> {
+        self.disks_of(member)
+            .map(|disk| {
+                recorded::<VolumeRecord>(context.state, &step::import(disk)).map(|record| record.volume_id)
+            })
+            .collect()
+    }
+
+    fn disks_of<'a>(&'a self, member: &Member) -> impl Iterator<Item = Disk<'a>> {
+        let id = member.id;
+        disks(&self.order).filter(move |disk| disk.member.id == id)
+    }
+
+    /// The server that an earlier try made.
+    async fn twin(&self, member: &Member) -> StepResult<Option<Server>> {
+        let group = self.world.group(self.order.group).await?;
+        let tenant = self
+            .world
+            .directory
+            .tenant(self.order.target, &group)
+            .await
+            .or_fail()?;
+        let servers = self.world.cloud.servers(&tenant, false).await.or_fail()?;
+        let is_ours = |server: &Server| {
+            server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
+                && server.metadata.get(MEMBER_KEY) == Some(&member.id.to_string())
+        };
+        Ok(servers.into_iter().find(is_ours))
+    }
+
+    pub(super) async fn delete_server(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
+        let group = self.world.group(self.order.group).await?;
+        let tenant = self
+            .world
+            .directory
+            .tenant(self.order.target, &group)
+            .await
+            .or_fail()?;
+        let what = format!("removing the new server '{}'", member.instance_name);
+        until(
+            context,
+            self.world.options.poll,
+            self.world.options.server_patience,
+            &what,
+            async || {
+                let Some(server) = self.twin(member).await? else {
+                    return Ok(Some(()));
+                };
+                if server.task_state.as_deref() != Some("deleting") {
+                    self.world
+                        .cloud
+                        .delete_server(&tenant, &server.id)
+                        .await
+                        .or_fail()?;
+                }
+                Ok(None)
+            },
+        )
+        .await
+    }
+
+    /// The last look before the point of no return: every twin runs with exactly its own disks.
+    pub(super) async fn verify(&self, context: &StepContext<'_>) -> StepResult<Value> {
+        let group = self.world.group(self.order.group).await?;
+        let tenant = self
+            .world
+            .directory
+            .tenant(self.order.target, &group)
+            .await
+            .or_fail()?;
+        let servers = self.world.cloud.servers(&tenant, false).await.or_fail()?;
+        for member in &self.order.members {
+            let record: ServerRecord = recorded(context.state, &step::boot(member))?;
+            let name = &member.instance_name;
+            let status = servers
+                .iter()
+                .find(|server| server.id == record.server_id)
+                .map(|server| server.status.as_str());
+            if status != Some("ACTIVE") {
+                return Err(permanent(format!(
+                    "The new server '{name}' is {} and not ACTIVE.",
+                    status.unwrap_or("gone")
+                )));
+            }
+            let mut has: Vec<VolumeId> = self
+                .world
+                .cloud
+                .attached_volumes(&tenant, &record.server_id)
+                .await
+                .or_fail()?
+                .into_iter()
+                .map(|disk| disk.volume_id)
+                .collect();
+            let mut wanted = self.new_volumes(context, member)?;
+            has.sort();
+            wanted.sort();
+            if has != wanted {
+                return Err(permanent(format!(
+                    "The new server '{name}' doesn't have its {} volumes attached.",
+                    wanted.len()
+                )));
+            }
+        }
+        Ok(json!({ "active": self.order.members.len() }))
+    }
+
+    /// The old server stays stopped: nobody but an administrator starts it by accident.
+    pub(super) async fn lock_old(&self, member: &Member) -> StepResult<Value> {
+        let access = self.world.directory.service(self.order.source).await.or_fail()?;
+        let Some(server) = self
+            .world
+            .cloud
+            .server(&access, &member.instance_id)
+            .await
+            .absent()
+            .or_fail()?
+        else {
+            return Ok(Value::Null);
+        };
+        if !server.locked {
+            let reason = format!("failed over by protection operation {}", self.order.operation);
+            self.world
+                .cloud
+                .lock_server(&access, &member.instance_id, &reason)
+                .await
+                .absent()
+                .or_fail()?;
+        }
+        Ok(Value::Null)
+    }
+
+    /// The members as they are now: other servers, other volumes, the same identity.
+    pub(super) async fn moved_members(&self, state: &protector_saga::State) -> StepResult<Vec<Member>> {
+        self.order
+            .members
+            .iter()
+            .map(|member| {
+                let server: ServerRecord = recorded(state, &step::boot(member))?;
+                let mut moved = member.clone();
+                moved.instance_id = server.server_id;
+                for (volume, disk) in moved.volumes.iter_mut().zip(self.disks_of(member)) {
+                    let record: VolumeRecord = recorded(state, &step::import(disk))?;
+                    volume.volume_id = record.volume_id;
+                    volume.array_name = record.array_name;
+                }
+                Ok(moved)
+            })
+            .collect()
+    }
+}
+
+fn fault(server: &Server) -> String {
+    server
+        .fault
+        .as_ref()
+        .map_or_else(String::new, |fault| format!(": {fault}"))
+}

@@ -1,0 +1,109 @@
+//! The names and marks by which everything that a failover makes is found again, without any memory.
+
+use protector_domain::{Member, MemberVolume, PlannedFailover};
+use protector_ports::array::Mark;
+
+/// One disk of the group, with its place in the plan.
+#[derive(Clone, Copy)]
+pub(super) struct Disk<'a> {
+    pub(super) index: usize,
+    pub(super) member: &'a Member,
+    pub(super) volume: &'a MemberVolume,
+}
+
+/// All disks in the order of the plan.
+pub(super) fn disks(order: &PlannedFailover) -> impl Iterator<Item = Disk<'_>> {
+    order
+        .members
+        .iter()
+        .flat_map(|member| member.volumes.iter().map(move |volume| (member, volume)))
+        .enumerate()
+        .map(|(index, (member, volume))| Disk {
+            index,
+            member,
+            volume,
+        })
+}
+
+/// The suffix of the last group snapshot.
+pub(super) fn suffix(order: &PlannedFailover) -> String {
+    format!("dr-{}", order.operation.short())
+}
+
+/// The first name of a clone, before Cinder gives it its own.
+pub(super) fn clone_name(order: &PlannedFailover, disk: Disk<'_>) -> String {
+    let volume: String = disk
+        .volume
+        .volume_id
+        .as_str()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
+    format!("dr-{}-{}-{volume}", order.operation.short(), disk.index)
+}
+
+pub(super) fn mark(order: &PlannedFailover, disk: Disk<'_>) -> Mark {
+    Mark {
+        operation: order.operation.to_string(),
+        member: disk.member.id.to_string(),
+        volume: disk.volume.volume_id.to_string(),
+    }
+}
+
+/// What the description of an imported volume says.
+pub(super) fn volume_description(order: &PlannedFailover, disk: Disk<'_>) -> String {
+    format!(
+        "dr_operation_id={} dr_member_id={} dr_volume={}",
+        order.operation, disk.member.id, disk.index
+    )
+}
+
+/// What the description of a port says.
+pub(super) fn port_description(order: &PlannedFailover, member: &Member, index: usize) -> String {
+    format!(
+        "dr_operation_id={} dr_member_id={} dr_port={index}",
+        order.operation, member.id
+    )
+}
+
+/// The keys in a server's metadata.
+pub(super) const OPERATION_KEY: &str = "dr_operation_id";
+pub(super) const MEMBER_KEY: &str = "dr_member_id";
+pub(super) const GROUP_KEY: &str = "dr_group_id";
+
+/// The names of the steps.
+pub(super) mod step {
+    use super::{Disk, Member};
+
+    pub(crate) const RECEIPT: &str = "await-receipt";
+    pub(crate) const INSPECT: &str = "inspect";
+    pub(crate) const PREFLIGHT: &str = "preflight";
+    pub(crate) const SNAPSHOT: &str = "final-snapshot";
+    pub(crate) const FENCE: &str = "fence-replication";
+    pub(crate) const VOLUME_GROUP: &str = "join-consistency-group";
+    pub(crate) const COMMIT: &str = "commit";
+    pub(crate) const REVERSE: &str = "reverse-replication";
+
+    pub(crate) fn stop(member: &Member) -> String {
+        format!("stop-server/{}", member.id)
+    }
+    pub(crate) fn clone(disk: Disk<'_>) -> String {
+        format!("clone-volume/{}", disk.index)
+    }
+    pub(crate) fn import(disk: Disk<'_>) -> String {
+        format!("import-volume/{}", disk.index)
+    }
+    pub(crate) fn hand_over(disk: Disk<'_>) -> String {
+        format!("hand-over-volume/{}", disk.index)
+    }
+    pub(crate) fn ports(member: &Member) -> String {
+        format!("create-ports/{}", member.id)
+    }
+    pub(crate) fn boot(member: &Member) -> String {
+        format!("boot-server/{}", member.id)
+    }
+    pub(crate) fn lock(member: &Member) -> String {
+        format!("lock-old-server/{}", member.id)
+    }
+}

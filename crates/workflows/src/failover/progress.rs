@@ -1,0 +1,142 @@
+//! The operation's row, made anew from the journal after every line: what users see is what happened.
+
+use protector_domain::{Operation, OperationStatus, Outcome, Phase, StepError, StepReport};
+use protector_saga::state::StepPhase;
+use protector_saga::{FailureClass, Node, State, StepState};
+use serde_json::json;
+
+use super::{Failover, ServerRecord, recorded, step};
+use crate::failure::{OrFail, StepResult, permanent};
+
+impl Failover {
+    pub(super) async fn show_progress(&self, state: &State, ended: Option<Outcome>) -> StepResult<()> {
+        let store = &self.world.store;
+        let mut operation = store
+            .operation(self.order.operation)
+            .await
+            .or_fail()?
+            .ok_or_else(|| permanent("the operation's record is missing"))?;
+        let before = operation.clone();
+        self.draw(&mut operation, state, ended);
+        if operation == before {
+            return Ok(());
+        }
+        store.update_operation(&operation, state.claim()).await.or_fail()
+    }
+
+    fn draw(&self, operation: &mut Operation, state: &State, ended: Option<Outcome>) {
+        let now = self.world.clock.now();
+        operation.started_at.get_or_insert(now);
+        operation.waiting_for = state.waiting_for_operator().map(|_| "operator".to_owned());
+        operation.error_message = state.first_error().map(|(_, message)| message.to_owned());
+        operation.steps = state.steps().map(|(node, step)| report(node, step)).collect();
+        operation.current_step = state
+            .steps()
+            .find(|(_, step)| matches!(step.phase, StepPhase::Running | StepPhase::Undoing))
+            .map(|(node, _)| node.name.clone());
+        operation.steps_completed.clear();
+        operation.steps_failed.clear();
+        let mut progress = 0;
+        let mut all_before = true;
+        for phase in Phase::ALL {
+            let steps: Vec<&StepState> = state
+                .steps()
+                .filter(|(node, _)| node.label == phase.as_str())
+                .map(|(_, step)| step)
+                .collect();
+            let done = steps.iter().filter(|step| step.phase == StepPhase::Done).count();
+            let failed = steps.iter().any(|step| {
+                step.error.is_some()
+                    && step.phase != StepPhase::Done
+                    && (step.given_up || state.is_unwinding())
+            });
+            let whole = done == steps.len();
+            if whole && !state.is_unwinding() {
+                operation.steps_completed.push(phase);
+            }
+            if failed
+                && state
+                    .first_error()
+                    .is_some_and(|(name, _)| label_of(state, name) == Some(phase.as_str()))
+            {
+                operation.steps_failed.push(phase);
+            }
+            if all_before {
+                progress = phase.progress(done, steps.len());
+            }
+            all_before &= whole;
+        }
+        // Undoing doesn't turn the bar back; it shows how far the operation came.
+        operation.progress = operation.progress.max(progress.min(99));
+        operation.status = if state.is_unwinding() {
+            OperationStatus::RollingBack
+        } else {
+            OperationStatus::Running
+        };
+        if let Some(outcome) = ended {
+            operation.outcome = Some(outcome);
+            operation.waiting_for = None;
+            operation.current_step = None;
+            operation.completed_at.get_or_insert(now);
+            if outcome == Outcome::Completed {
+                operation.status = OperationStatus::Completed;
+                operation.progress = 100;
+                operation.error_message = None;
+                operation.result_data = self.result(state);
+            } else {
+                operation.status = OperationStatus::Failed;
+            }
+        }
+    }
+
+    fn result(&self, state: &State) -> serde_json::Value {
+        let created: Vec<serde_json::Value> = self
+            .order
+            .members
+            .iter()
+            .filter_map(|member| {
+                let record: ServerRecord = recorded(state, &step::boot(member)).ok()?;
+                Some(json!({ "name": member.instance_name, "id": record.server_id }))
+            })
+            .collect();
+        let mut result = json!({ "instances_created": created });
+        if let Some(reverse) = state
+            .output(step::REVERSE)
+            .and_then(|output| output.get("reverse_replication"))
+        {
+            result["reverse_replication"] = reverse.clone();
+        }
+        result
+    }
+}
+
+fn label_of<'a>(state: &'a State, step: &str) -> Option<&'a str> {
+    state
+        .steps()
+        .find(|(node, _)| node.name == step)
+        .map(|(node, _)| node.label.as_str())
+}
+
+fn report(node: &Node, step: &StepState) -> StepReport {
+    let phase = Phase::ALL
+        .into_iter()
+        .find(|phase| phase.as_str() == node.label)
+        .unwrap_or(Phase::Prepare);
+    let class = |class: &FailureClass| match class {
+        FailureClass::Retryable => "retryable",
+        FailureClass::Permanent => "permanent",
+        FailureClass::Ambiguous => "ambiguous",
+    };
+    StepReport {
+        name: node.name.clone(),
+        phase,
+        state: step.phase.as_str().to_owned(),
+        attempts: step.attempts,
+        started_at: step.started_at,
+        completed_at: step.ended_at,
+        error: step.error.as_ref().map(|(kind, message)| StepError {
+            class: class(kind).to_owned(),
+            message: message.clone(),
+        }),
+    }
+}

@@ -1,0 +1,102 @@
+//! From a failed call to a failed step: the class decides what the saga does next.
+
+use std::fmt::Display;
+
+use protector_domain::IllegalTransition;
+use protector_ports::{AccessError, Class, PortError, StoreError};
+use protector_saga::{FailureClass, StepFailure};
+
+pub(crate) type StepResult<T> = Result<T, StepFailure>;
+
+pub(crate) fn permanent(message: impl Into<String>) -> StepFailure {
+    StepFailure {
+        class: FailureClass::Permanent,
+        message: message.into(),
+    }
+}
+
+pub(crate) fn retryable(message: impl Into<String>) -> StepFailure {
+    StepFailure {
+        class: FailureClass::Retryable,
+        message: message.into(),
+    }
+}
+
+/// Turns the errors of ports into step failures.
+pub(crate) trait OrFail<T> {
+    fn or_fail(self) -> StepResult<T>;
+}
+
+impl<T> OrFail<T> for Result<T, PortError> {
+    fn or_fail(self) -> StepResult<T> {
+        self.map_err(|error| {
+            let class = match error.class {
+                Class::Retryable => FailureClass::Retryable,
+                Class::Permanent => FailureClass::Permanent,
+                Class::Ambiguous => FailureClass::Ambiguous,
+            };
+            StepFailure {
+                class,
+                message: error.message,
+            }
+        })
+    }
+}
+
+impl<T> OrFail<T> for Result<T, StoreError> {
+    fn or_fail(self) -> StepResult<T> {
+        self.map_err(|error| match &error {
+            StoreError::Unavailable(_) | StoreError::Stale(_) => retryable(chain(&error)),
+            _ => permanent(chain(&error)),
+        })
+    }
+}
+
+impl<T> OrFail<T> for Result<T, AccessError> {
+    fn or_fail(self) -> StepResult<T> {
+        self.map_err(|error| match error {
+            AccessError::Store(error) => match Err::<(), _>(error).or_fail() {
+                Err(failure) => failure,
+                Ok(()) => retryable("the database could not be asked"),
+            },
+            other => permanent(chain(&other)),
+        })
+    }
+}
+
+impl<T> OrFail<T> for Result<T, IllegalTransition> {
+    fn or_fail(self) -> StepResult<T> {
+        self.map_err(|error| permanent(error.to_string()))
+    }
+}
+
+impl<T> OrFail<T> for serde_json::Result<T> {
+    fn or_fail(self) -> StepResult<T> {
+        self.map_err(|error| permanent(format!("a step's record in the journal can't be read: {error}")))
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Says what was being done when it failed.
+pub(crate) trait While<T> {
+    fn during(self, what: impl Display) -> StepResult<T>;
+}
+
+impl<T> While<T> for StepResult<T> {
+    fn during(self, what: impl Display) -> StepResult<T> {
+        self.map_err(|failure| StepFailure {
+            message: format!("{what} failed: {}", failure.message),
+            ..failure
+        })
+    }
+}

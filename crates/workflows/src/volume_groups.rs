@@ -1,0 +1,109 @@
+//! The Cinder groups that users see: bookkeeping, one on each site, found by a name made of the group's id.
+
+use std::time::Duration;
+
+use protector_domain::{Group, GroupId, SiteId, VolumeGroupId, VolumeId};
+use protector_ports::cloud::{Access, VolumeGroup};
+use protector_ports::error::Absent;
+use protector_saga::StepContext;
+
+use crate::failure::{OrFail, StepResult, permanent};
+use crate::polling::until;
+use crate::world::World;
+
+const PATIENCE: Duration = Duration::from_secs(240);
+
+pub(crate) fn name_of(group: GroupId) -> String {
+    format!("protector-{group}")
+}
+
+impl World {
+    /// The group's Cinder group on a site, by its name.
+    pub(crate) async fn find_volume_group(
+        &self,
+        access: &Access,
+        all_projects: bool,
+        group: GroupId,
+    ) -> StepResult<Option<VolumeGroup>> {
+        let name = name_of(group);
+        let groups = self.cloud.volume_groups(access, all_projects).await.or_fail()?;
+        Ok(groups
+            .into_iter()
+            .find(|candidate| candidate.name == name && candidate.status != "deleted"))
+    }
+
+    /// The group's Cinder group on a site, as the tenant.
+    pub(crate) async fn volume_group_at(
+        &self,
+        group: &Group,
+        site: SiteId,
+    ) -> StepResult<(Access, VolumeGroupId)> {
+        let access = self.directory.tenant(site, group).await.or_fail()?;
+        if let Some(id) = group.consistency_group.volume_groups.get(&site) {
+            return Ok((access, id.clone()));
+        }
+        match self.find_volume_group(&access, false, group.id()).await? {
+            Some(found) => Ok((access, found.id)),
+            None => Err(permanent(format!(
+                "the Cinder group '{}' is missing at site '{}': it was deleted by hand, or never made",
+                name_of(group.id()),
+                access.site_name
+            ))),
+        }
+    }
+
+    /// Brings the volumes in (or out). Cinder takes one change at a time, so this waits for its turn.
+    pub(crate) async fn change_volume_group(
+        &self,
+        context: &StepContext<'_>,
+        group: &Group,
+        site: SiteId,
+        volumes: &[VolumeId],
+        wanted: bool,
+    ) -> StepResult<()> {
+        let (access, id) = self.volume_group_at(group, site).await?;
+        let doing = if wanted {
+            "adding volumes to"
+        } else {
+            "removing volumes from"
+        };
+        let what = format!("{doing} the Cinder group {id} at site '{}'", access.site_name);
+        until(context, self.options.poll, PATIENCE, &what, async || {
+            let Some(now) = self.cloud.volume_group(&access, &id).await.absent().or_fail()? else {
+                return if wanted {
+                    Err(permanent(format!(
+                        "the Cinder group {id} is gone from site '{}'",
+                        access.site_name
+                    )))
+                } else {
+                    Ok(Some(()))
+                };
+            };
+            let rest: Vec<VolumeId> = volumes
+                .iter()
+                .filter(|volume| now.volumes.contains(volume) != wanted)
+                .cloned()
+                .collect();
+            match now.status.as_str() {
+                "available" if rest.is_empty() => Ok(Some(())),
+                "available" => {
+                    let (add, remove) = if wanted {
+                        (rest.as_slice(), [].as_slice())
+                    } else {
+                        ([].as_slice(), rest.as_slice())
+                    };
+                    self.cloud
+                        .update_volume_group(&access, &id, add, remove)
+                        .await
+                        .or_fail()?;
+                    Ok(None)
+                }
+                "error" => Err(permanent(format!(
+                    "{what} failed: Cinder put the group into status error; its log has the reason"
+                ))),
+                _ => Ok(None),
+            }
+        })
+        .await
+    }
+}
