@@ -98,6 +98,13 @@ impl Lab {
         }
     }
 
+    pub fn as_operator(&self, array: &str) -> fa::Array {
+        let access = self.access(array);
+        self.operator
+            .array(&access.url, &access.token, access.timeout)
+            .unwrap()
+    }
+
     pub async fn do_as_operator(
         &self,
         array: &str,
@@ -106,11 +113,7 @@ impl Lab {
         names: &[(&str, &str)],
         body: Value,
     ) {
-        let access = self.access(array);
-        let array = self
-            .operator
-            .array(&access.url, &access.token, access.timeout)
-            .unwrap();
+        let array = self.as_operator(array);
         let query = names.iter().fold(fa::Query::new(), |query, (key, name)| {
             query.name(key, name).unwrap()
         });

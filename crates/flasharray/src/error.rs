@@ -149,7 +149,6 @@ fn by_text(text: &str) -> Kind {
         ("No such volume or snapshot", Kind::NotFound),
         ("limit reached", Kind::Limit),
     ];
-    // "is already allowed on target" and "already allowed on" are the same to us.
     TEXTS
         .iter()
         .find(|(part, _)| text.contains(part))

@@ -25,39 +25,73 @@ async fn change(reply: Reply) -> Error {
     let mock = Mock::start().await;
     mock.script.then(reply);
     let error = mock.array().create_group("pg").await.unwrap_err();
-    assert_eq!(mock.script.calls().len(), 1, "a change is never repeated by itself");
+    assert_eq!(
+        mock.script.calls().len(),
+        1,
+        "a change is never repeated by itself"
+    );
     error
 }
 
 #[tokio::test]
 async fn nonsense_is_an_error_and_no_panic() {
-    assert_eq!(read(Reply::Text(200, "<html>Welcome</html>")).await.kind, Kind::Protocol);
+    assert_eq!(
+        read(Reply::Text(200, "<html>Welcome</html>")).await.kind,
+        Kind::Protocol
+    );
     assert_eq!(read(Reply::Text(200, "")).await.kind, Kind::Protocol);
     assert_eq!(read(Reply::Json(200, json!([1, 2]))).await.kind, Kind::Protocol);
-    assert_eq!(read(Reply::Json(200, json!({"items": "none"}))).await.kind, Kind::Protocol);
-    assert_eq!(read(Reply::Json(200, json!({"items": null}))).await.kind, Kind::Protocol);
-    assert_eq!(read(Reply::Json(200, json!({"items": [{"name": 7}]}))).await.kind, Kind::Protocol);
+    assert_eq!(
+        read(Reply::Json(200, json!({"items": "none"}))).await.kind,
+        Kind::Protocol
+    );
+    assert_eq!(
+        read(Reply::Json(200, json!({"items": null}))).await.kind,
+        Kind::Protocol
+    );
+    assert_eq!(
+        read(Reply::Json(200, json!({"items": [{"name": 7}]}))).await.kind,
+        Kind::Protocol
+    );
     assert_eq!(read(Reply::Text(404, "no such path")).await.kind, Kind::Protocol);
     assert_eq!(read(Reply::Long(200_000)).await.kind, Kind::Protocol);
-    assert_eq!(read(Reply::Headers(302, json!({}), vec![("location", "http://127.0.0.1:1/")])).await.kind, Kind::Protocol);
+    assert_eq!(
+        read(Reply::Headers(
+            302,
+            json!({}),
+            vec![("location", "http://127.0.0.1:1/")]
+        ))
+        .await
+        .kind,
+        Kind::Protocol
+    );
 }
 
 #[tokio::test]
 async fn null_and_missing_fields_are_fine() {
     let mock = Mock::start().await;
     let bare = json!({"id": "1", "name": "v", "provisioned": null, "destroyed": null, "source": {}});
-    mock.script.then(Reply::Json(200, json!({"items": [bare], "more_items_remaining": null})));
+    mock.script.then(Reply::Json(
+        200,
+        json!({"items": [bare], "more_items_remaining": null}),
+    ));
     let found = mock.array().volume("v").await.unwrap().unwrap();
     assert!(!found.is_destroyed() && found.provisioned.is_none() && found.serial.is_none());
 }
 
 #[tokio::test]
 async fn a_change_whose_answer_is_lost_is_in_doubt() {
-    for reply in [Reply::Text(502, "<html>"), Reply::Json(500, json!({})), Reply::Cut] {
+    for reply in [
+        Reply::Text(502, "<html>"),
+        Reply::Json(500, json!({})),
+        Reply::Cut,
+    ] {
         assert_eq!(change(reply).await.kind, Kind::Ambiguous);
     }
     let mock = Mock::start().await;
-    mock.script.then(Reply::Json(200, json!({"items": []}))).then(Reply::Hang);
+    mock.script
+        .then(Reply::Json(200, json!({"items": []})))
+        .then(Reply::Hang);
     let array = mock.array_of(&client(), Duration::from_millis(300));
     array.volumes(None).await.unwrap();
     let error = array.create_group("pg").await.unwrap_err();
@@ -66,21 +100,29 @@ async fn a_change_whose_answer_is_lost_is_in_doubt() {
     // An answer to a change that nobody can read doesn't undo the change.
     let mock = Mock::start().await;
     mock.script.then(Reply::Text(200, "<html>"));
-    assert_eq!(mock.array().clone_volume("s", "v").await.unwrap_err().kind, Kind::Ambiguous);
+    assert_eq!(
+        mock.array().clone_volume("s", "v").await.unwrap_err().kind,
+        Kind::Ambiguous
+    );
 }
 
 #[tokio::test]
 async fn a_read_is_repeated_where_its_answer_was_lost() {
     for lost in [Reply::Cut, Reply::Text(502, "<html>"), Reply::Text(504, "")] {
         let mock = Mock::start().await;
-        mock.script.then(lost).then(Reply::Json(200, json!({"items": [volume("v")]})));
+        mock.script
+            .then(lost)
+            .then(Reply::Json(200, json!({"items": [volume("v")]})));
         assert_eq!(mock.array().volumes(None).await.unwrap().len(), 1);
     }
     let mock = Mock::start().await;
     for _ in 0..10 {
         mock.script.then(Reply::Cut);
     }
-    assert_eq!(mock.array().volumes(None).await.unwrap_err().kind, Kind::Unavailable);
+    assert_eq!(
+        mock.array().volumes(None).await.unwrap_err().kind,
+        Kind::Unavailable
+    );
     assert_eq!(mock.script.calls().len(), 3);
 }
 
@@ -88,7 +130,11 @@ async fn a_read_is_repeated_where_its_answer_was_lost() {
 async fn a_busy_array_did_nothing_and_is_asked_again() {
     let busy = || {
         [
-            Reply::Headers(429, json!({"message": "API rate limit exceeded"}), vec![("retry-after", "1")]),
+            Reply::Headers(
+                429,
+                json!({"message": "API rate limit exceeded"}),
+                vec![("retry-after", "1")],
+            ),
             Reply::Json(503, json!({})),
             Reply::Json(500, error("Server is busy")),
         ]
@@ -102,12 +148,16 @@ async fn a_busy_array_did_nothing_and_is_asked_again() {
 
     let mock = Mock::start().await;
     for _ in 0..50 {
-        mock.script.then(Reply::Json(429, json!({"message": "API rate limit exceeded"})));
+        mock.script
+            .then(Reply::Json(429, json!({"message": "API rate limit exceeded"})));
     }
     let started = Instant::now();
     let array = mock.array_of(&client(), Duration::from_millis(200));
     let error = array.create_group("pg").await.unwrap_err();
-    assert_eq!((error.kind, error.words.as_str()), (Kind::Busy, "API rate limit exceeded"));
+    assert_eq!(
+        (error.kind, error.words.as_str()),
+        (Kind::Busy, "API rate limit exceeded")
+    );
     assert!(started.elapsed() < Duration::from_secs(2) && mock.script.calls().len() > 2);
 }
 
@@ -121,7 +171,8 @@ async fn refusals_are_final() {
         assert_eq!(change(Reply::Json(status, error(text))).await.kind, kind);
     }
     let mock = Mock::start().await;
-    mock.script.then(Reply::Json(400, error("Volume does not exist.")));
+    mock.script
+        .then(Reply::Json(400, error("Volume does not exist.")));
     assert!(mock.array().volume("v").await.unwrap().is_none());
 }
 
@@ -130,20 +181,35 @@ async fn lists_are_read_to_their_end_by_token_or_offset() {
     let mock = Mock::start().await;
     let page = |names: &[&str], token: Value, more: bool| {
         let items: Vec<Value> = names.iter().map(|name| volume(name)).collect();
-        Reply::Json(200, json!({"items": items, "continuation_token": token, "more_items_remaining": more}))
+        Reply::Json(
+            200,
+            json!({"items": items, "continuation_token": token, "more_items_remaining": more}),
+        )
     };
     mock.script
         .then(page(&["a", "b"], json!("t1=/"), true))
         .then(page(&["c"], json!("t2"), true))
         .then(page(&["d"], Value::Null, false));
-    let names: Vec<String> = mock.array().volumes(None).await.unwrap().into_iter().map(|v| v.name).collect();
+    let names: Vec<String> = mock
+        .array()
+        .volumes(None)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|v| v.name)
+        .collect();
     assert_eq!(names, ["a", "b", "c", "d"]);
     let queries: Vec<String> = mock.script.calls().into_iter().map(|seen| seen.query).collect();
     assert_eq!(queries[0], "destroyed=false&limit=1000");
-    assert!(queries[1].ends_with("&continuation_token=t1%3D%2F") && queries[2].ends_with("=t2"), "{queries:?}");
+    assert!(
+        queries[1].ends_with("&continuation_token=t1%3D%2F") && queries[2].ends_with("=t2"),
+        "{queries:?}"
+    );
 
     let mock = Mock::start().await;
-    mock.script.then(page(&["a", "b"], Value::Null, true)).then(page(&["c"], Value::Null, false));
+    mock.script
+        .then(page(&["a", "b"], Value::Null, true))
+        .then(page(&["c"], Value::Null, false));
     assert_eq!(mock.array().volumes(None).await.unwrap().len(), 3);
     assert!(mock.script.calls()[1].query.ends_with("&offset=2"));
 }
@@ -151,11 +217,16 @@ async fn lists_are_read_to_their_end_by_token_or_offset() {
 #[tokio::test]
 async fn a_list_without_an_end_is_given_up() {
     let page = |items: Vec<Value>, token: &str| {
-        Reply::Json(200, json!({"items": items, "continuation_token": token, "more_items_remaining": true}))
+        Reply::Json(
+            200,
+            json!({"items": items, "continuation_token": token, "more_items_remaining": true}),
+        )
     };
     // The same token again and again; empty pages; ever more items.
     let mock = Mock::start().await;
-    mock.script.then(page(vec![volume("a")], "t")).then(page(vec![volume("a")], "t"));
+    mock.script
+        .then(page(vec![volume("a")], "t"))
+        .then(page(vec![volume("a")], "t"));
     assert_eq!(mock.array().volumes(None).await.unwrap_err().kind, Kind::Protocol);
     let mock = Mock::start().await;
     mock.script.then(page(vec![], "t"));
@@ -183,6 +254,9 @@ async fn tags_of_many_volumes_survive_one_that_is_gone() {
         .then(Reply::Json(400, error("Volume does not exist.")))
         .then(Reply::Json(200, tag("id-0")));
     let tags = mock.array().volume_tags(&ids, "ns").await.unwrap();
-    let found: Vec<&str> = tags.iter().map(|tag| tag.resource.as_ref().unwrap().id.as_deref().unwrap()).collect();
+    let found: Vec<&str> = tags
+        .iter()
+        .map(|tag| tag.resource.as_ref().unwrap().id.as_deref().unwrap())
+        .collect();
     assert_eq!(found, ["id-2", "id-0"]);
 }

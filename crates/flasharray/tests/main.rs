@@ -58,11 +58,19 @@ impl Script {
     /// Calls other than those of a login.
     pub fn calls(&self) -> Vec<Seen> {
         let seen = self.seen.lock().unwrap();
-        seen.iter().filter(|seen| !["login", "api_version"].contains(&seen.path.as_str())).cloned().collect()
+        seen.iter()
+            .filter(|seen| !["login", "api_version"].contains(&seen.path.as_str()))
+            .cloned()
+            .collect()
     }
 
     pub fn count(&self, path: &str) -> usize {
-        self.seen.lock().unwrap().iter().filter(|seen| seen.path == path).count()
+        self.seen
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|seen| seen.path == path)
+            .count()
     }
 }
 
@@ -72,15 +80,24 @@ pub struct Mock {
 }
 
 fn respond(reply: Reply) -> Response {
-    let build = |status: u16| Response::builder().status(status).header("content-type", "application/json");
+    let build = |status: u16| {
+        Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+    };
     match reply {
         Reply::Json(status, body) => build(status).body(Body::from(body.to_string())).unwrap(),
         Reply::Text(status, body) => build(status).body(Body::from(body)).unwrap(),
         Reply::Headers(status, body, headers) => {
-            let builder = headers.into_iter().fold(build(status), |builder, (name, value)| builder.header(name, value));
+            let builder = headers.into_iter().fold(build(status), |builder, (name, value)| {
+                builder.header(name, value)
+            });
             builder.body(Body::from(body.to_string())).unwrap()
         }
-        Reply::Cut => build(200).header("content-length", "1000").body(Body::from_stream(cut())).unwrap(),
+        Reply::Cut => build(200)
+            .header("content-length", "1000")
+            .body(Body::from_stream(cut()))
+            .unwrap(),
         Reply::Long(bytes) => build(200).body(Body::from(vec![b' '; bytes])).unwrap(),
         Reply::Hang => unreachable!(),
     }
@@ -94,7 +111,10 @@ async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response
     let path = request.uri().path();
     let path = path.strip_prefix("/api/").unwrap_or(path);
     let path = path.split_once('/').map_or(path, |(_, rest)| rest).to_owned();
-    let session = request.headers().get("x-auth-token").map(|value| value.to_str().unwrap().to_owned());
+    let session = request
+        .headers()
+        .get("x-auth-token")
+        .map(|value| value.to_str().unwrap().to_owned());
     let number = {
         let mut seen = script.seen.lock().unwrap();
         seen.push(Seen {
@@ -108,14 +128,21 @@ async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response
     let reply = match path.as_str() {
         "api_version" => {
             let versions = script.versions.lock().unwrap().clone();
-            Some(Reply::Json(200, versions.unwrap_or_else(|| json!({"version": ["1.19", "2.4", "2.26"]}))))
+            Some(Reply::Json(
+                200,
+                versions.unwrap_or_else(|| json!({"version": ["1.19", "2.4", "2.26"]})),
+            ))
         }
         "login" => {
             assert_eq!(request.headers()["api-token"], TOKEN);
             let scripted = script.logins.lock().unwrap().pop_front();
             scripted.or_else(|| {
                 let token: &'static str = ["", "session-1", "session-2", "session-3", "session-4"][number];
-                Some(Reply::Headers(200, json!({"items": []}), vec![("x-auth-token", token)]))
+                Some(Reply::Headers(
+                    200,
+                    json!({"items": []}),
+                    vec![("x-auth-token", token)],
+                ))
             })
         }
         "logout" => Some(Reply::Text(200, "")),

@@ -9,7 +9,10 @@ use serde_json::json;
 use super::{Mock, Reply, TOKEN, client};
 
 fn unauthorized() -> Reply {
-    Reply::Json(401, json!({"errors": [{"context": null, "message": "Unauthorized"}]}))
+    Reply::Json(
+        401,
+        json!({"errors": [{"context": null, "message": "Unauthorized"}]}),
+    )
 }
 
 #[tokio::test]
@@ -37,8 +40,14 @@ async fn a_session_that_ended_is_renewed_once() {
     assert_eq!(sessions, ["session-1", "session-2"]);
 
     let mock = Mock::start().await;
-    mock.script.then(unauthorized()).then(unauthorized()).then(unauthorized());
-    assert_eq!(mock.array().volumes(None).await.unwrap_err().kind, Kind::Unauthorized);
+    mock.script
+        .then(unauthorized())
+        .then(unauthorized())
+        .then(unauthorized());
+    assert_eq!(
+        mock.array().volumes(None).await.unwrap_err().kind,
+        Kind::Unauthorized
+    );
     assert_eq!(mock.script.calls().len(), 2);
 }
 
@@ -46,16 +55,25 @@ async fn a_session_that_ended_is_renewed_once() {
 async fn a_refused_token_is_said_and_never_shown() {
     let mock = Mock::start().await;
     let said = json!({"errors": [{"context": "", "message": format!("Invalid API token {TOKEN}.")}]});
-    mock.script.logins.lock().unwrap().push_back(Reply::Json(400, said));
+    mock.script
+        .logins
+        .lock()
+        .unwrap()
+        .push_back(Reply::Json(400, said));
     let array = mock.array();
     let error = array.volumes(None).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unauthorized);
-    assert_eq!(error.words, "it does not accept the API token (Invalid API token ***)");
+    assert_eq!(
+        error.words,
+        "it does not accept the API token (Invalid API token ***)"
+    );
     for shown in [format!("{error:?}"), format!("{array:?}")] {
         assert!(!shown.contains(TOKEN) && !shown.contains("session-"), "{shown}");
     }
     // A token that can't be a header is no panic, and isn't shown either.
-    let odd = client().array(&mock.url, &SecretString::from("a\nb"), Duration::from_secs(1)).unwrap();
+    let odd = client()
+        .array(&mock.url, &SecretString::from("a\nb"), Duration::from_secs(1))
+        .unwrap();
     let error = odd.volumes(None).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unauthorized);
 }
@@ -64,13 +82,21 @@ async fn a_refused_token_is_said_and_never_shown() {
 async fn a_login_waits_for_a_busy_array_but_not_forever() {
     let mock = Mock::start().await;
     for _ in 0..2 {
-        mock.script.logins.lock().unwrap().push_back(Reply::Json(503, json!({})));
+        mock.script
+            .logins
+            .lock()
+            .unwrap()
+            .push_back(Reply::Json(503, json!({})));
     }
     mock.array().volumes(None).await.unwrap();
     assert_eq!(mock.script.count("login"), 3);
     let mock = Mock::start().await;
     for _ in 0..5 {
-        mock.script.logins.lock().unwrap().push_back(Reply::Json(503, json!({})));
+        mock.script
+            .logins
+            .lock()
+            .unwrap()
+            .push_back(Reply::Json(503, json!({})));
     }
     assert_eq!(mock.array().volumes(None).await.unwrap_err().kind, Kind::Busy);
     assert_eq!(mock.script.count("login"), 3);
@@ -81,13 +107,23 @@ async fn what_is_no_array_or_too_old_is_said() {
     let mock = Mock::start().await;
     *mock.script.versions.lock().unwrap() = Some(json!({"version": ["1.19", "2.3", "2.X"]}));
     let error = mock.array().volumes(None).await.unwrap_err();
-    assert_eq!((error.kind, error.words.as_str()), (Kind::Protocol, "it speaks no REST version between 2.4 and 2.26"));
+    assert_eq!(
+        (error.kind, error.words.as_str()),
+        (Kind::Protocol, "it speaks no REST version between 2.4 and 2.26")
+    );
     *mock.script.versions.lock().unwrap() = Some(json!({"versions": {"values": []}}));
     assert_eq!(mock.array().volumes(None).await.unwrap_err().kind, Kind::Protocol);
     *mock.script.versions.lock().unwrap() = None;
-    mock.script.logins.lock().unwrap().push_back(Reply::Json(200, json!({})));
+    mock.script
+        .logins
+        .lock()
+        .unwrap()
+        .push_back(Reply::Json(200, json!({})));
     let error = mock.array().volumes(None).await.unwrap_err();
-    assert_eq!((error.kind, error.words.as_str()), (Kind::Protocol, "its answer to the login holds no session"));
+    assert_eq!(
+        (error.kind, error.words.as_str()),
+        (Kind::Protocol, "its answer to the login holds no session")
+    );
 }
 
 #[tokio::test]
@@ -97,7 +133,11 @@ async fn what_a_version_lacks_is_not_sent() {
         *mock.script.versions.lock().unwrap() = Some(json!({"version": ["2.4", version]}));
         mock.array().clone_volume("A:pg.s.v", "new").await.unwrap();
         let query = mock.script.calls()[0].query.clone();
-        assert_eq!(query.contains("with_default_protection=false"), sent, "{version}: {query}");
+        assert_eq!(
+            query.contains("with_default_protection=false"),
+            sent,
+            "{version}: {query}"
+        );
     }
 }
 

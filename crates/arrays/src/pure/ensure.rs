@@ -88,14 +88,16 @@ impl PureDriver {
             return self.find(ends, &found, interval, expected).await;
         }
         match source.create_group(name).await {
-            Ok(()) => {
-                let what = format!("set up the protection group {name}");
-                source
-                    .patch_group(name, &ours(interval))
-                    .await
-                    .explain(source, what)?;
-                Ok(Adopted::Made)
-            }
+            Ok(()) => set_up(source, name, interval).await,
+            // It wasn't there a moment ago: if it is now, the call that got no answer made it. A later try could
+            // not know that, as the group doesn't look like ours yet.
+            Err(error) if error.is(Fa::Ambiguous) => match source.group(name).await {
+                Ok(Some(found)) if !found.is_destroyed() => {
+                    self.check_found(source, &found, expected).await?;
+                    set_up(source, name, interval).await
+                }
+                Ok(_) | Err(_) => Err(error).explain(source, format!("make the protection group {name}")),
+            },
             // Someone was faster, perhaps an earlier try of ours.
             Err(error) if matches!(error.kind, Fa::Exists | Fa::Destroyed) => {
                 match source.group(name).await.explain(source, &what)? {
@@ -298,6 +300,18 @@ impl Looks {
 
 fn is(target: &fa::GroupTarget, name: &str) -> bool {
     target.member.as_ref().and_then(|member| member.name.as_deref()) == Some(name)
+}
+
+/// Gives a group that was just made the look of ours.
+async fn set_up(source: &fa::Array, name: &str, interval: u64) -> PortResult<Adopted> {
+    let patch = ours(interval);
+    let done = match source.patch_group(name, &patch).await {
+        // Saying it twice is the same as saying it once.
+        Err(error) if error.is(Fa::Ambiguous) => source.patch_group(name, &patch).await,
+        other => other,
+    };
+    done.explain(source, format!("set up the protection group {name}"))?;
+    Ok(Adopted::Made)
 }
 
 /// How a group of ours is set up; the schedule is switched on last, when the target accepts.

@@ -27,7 +27,7 @@ impl PureDriver {
         let targets = source.group_targets(group).await.explain(&source, what)?;
         let target_name = self.name_if_known(&pair.target).await?;
         let target = pick(&targets, target_name.as_deref());
-        if !target.is_some_and(|target| target.allowed == Some(true)) {
+        if target.is_none_or(|target| target.allowed != Some(true)) {
             let whom = target_name.as_deref().unwrap_or(&pair.target.url);
             return Err(conflict(format!(
                 "The snapshot {name} was not taken: {whom} does not accept the protection group {group} of the array {}.",
