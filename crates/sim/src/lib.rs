@@ -5,7 +5,9 @@
 //! as plain JSON from what the vendors document.
 //!
 //! * [`mod@array`]: FlashArrays that keep block content and replicate it to each other;
+//! * [`mod@cloud`]: OpenStack control planes, whose volumes live on those arrays;
 //! * [`http`]: how a simulated service is served, disturbed and listened to.
 
 pub mod array;
+pub mod cloud;
 pub mod http;

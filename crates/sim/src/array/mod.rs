@@ -40,6 +40,7 @@ mod filter;
 mod group_snapshots;
 mod groups;
 mod hosts;
+mod inprocess;
 mod members;
 mod names;
 mod page;

@@ -1,0 +1,265 @@
+//! What a simulated cloud holds when it starts.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::compute;
+use super::fault::Service;
+use super::fixtures::member;
+use super::identity::{Assignment, Identity};
+use super::policy::Caller;
+use super::world::{World, hex, uuid};
+use super::{Delays, Release};
+
+/// A user with a role in a project.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The user's name.
+    pub user: String,
+    /// The password.
+    pub password: SecretString,
+    /// The project's name.
+    pub project: String,
+    /// The role's name.
+    pub role: String,
+}
+
+/// How a site is set up.
+#[derive(Clone, Debug)]
+pub struct SiteSpec {
+    /// The site's name.
+    pub name: String,
+    /// The region of its endpoints.
+    pub region: String,
+    /// The array its volumes live on.
+    pub array: String,
+    /// Where volumes of replicated types are sent.
+    pub peer_array: Option<String>,
+    /// The third byte of its tenant network, so that two sites differ.
+    pub subnet: u8,
+    /// Its users: `admin`, `protector` and `demo`.
+    pub accounts: Vec<Account>,
+    /// Whose ways it follows.
+    pub release: Release,
+    /// How long its work takes.
+    pub delays: Delays,
+}
+
+impl SiteSpec {
+    /// A site with an admin, protector's user and a tenant; the password of `demo` at `site-a` is `site-a-demo`.
+    #[must_use]
+    pub fn new(name: &str, array: &str, peer_array: Option<&str>) -> Self {
+        let account = |user: &str, project: &str, role: &str| Account {
+            user: user.to_owned(),
+            password: SecretString::from(format!("{name}-{user}")),
+            project: project.to_owned(),
+            role: role.to_owned(),
+        };
+        Self {
+            name: name.to_owned(),
+            region: "RegionOne".to_owned(),
+            array: array.to_owned(),
+            peer_array: peer_array.map(str::to_owned),
+            subnet: if name.ends_with('b') { 2 } else { 1 },
+            accounts: vec![
+                account("admin", "admin", "admin"),
+                account("protector", "service", "admin"),
+                account("demo", "demo", "member"),
+            ],
+            release: Release::default(),
+            delays: Delays::default(),
+        }
+    }
+
+    /// The account of that user.
+    #[must_use]
+    pub fn account(&self, user: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.user == user)
+    }
+}
+
+/// Fill a new cloud.
+pub(super) fn seed(world: &mut World, spec: &SiteSpec) {
+    world.delays = spec.delays.clone();
+    identity(&mut world.identity, spec);
+    compute_and_volume(world, spec);
+    let admin = world.admin();
+    if let Some(demo) = member(world, "demo") {
+        tenant(world, &admin, &demo, spec);
+    }
+}
+
+impl World {
+    /// A caller who may do everything, in the project `admin`.
+    pub(super) fn admin(&self) -> Caller {
+        let project = self
+            .identity
+            .projects
+            .find("admin")
+            .and_then(|project| project["id"].as_str());
+        let user = self
+            .identity
+            .users
+            .find("admin")
+            .and_then(|user| user["id"].as_str());
+        Caller {
+            user_id: user.unwrap_or_default().to_owned(),
+            project_id: project.map(str::to_owned),
+            roles: vec!["admin".to_owned(), "member".to_owned(), "reader".to_owned()],
+            admin: true,
+            delegated: false,
+        }
+    }
+
+    fn post(&mut self, caller: &Caller, service: Service, path: &str, what: &str, body: Value) -> Value {
+        match self.internal(caller, service, "POST", path, json!({what: body})) {
+            Ok(answer) => answer[what].clone(),
+            Err(fault) => {
+                tracing::error!(path, message = fault.message, "a fixture can't be made");
+                Value::Null
+            }
+        }
+    }
+}
+
+fn record(what: &str, mut wanted: Value) -> (String, Value) {
+    let id = wanted["id"].as_str().map_or_else(hex, str::to_owned);
+    wanted["id"] = json!(id);
+    (id, super::identity::record(what, "/identity/v3", wanted))
+}
+
+fn identity(identity: &mut Identity, spec: &SiteSpec) {
+    identity.token_seconds = 3600;
+    let domain = json!({"id": "default", "name": "Default", "description": "The default domain"});
+    identity.domains.add(record("domain", domain).1);
+    identity
+        .regions
+        .add(record("region", json!({"id": spec.region})).1);
+    for role in ["admin", "manager", "member", "reader", "service"] {
+        identity.roles.add(record("role", json!({"name": role})).1);
+    }
+    for account in &spec.accounts {
+        let project = match identity.projects.find(&account.project) {
+            Some(project) => project["id"].as_str().unwrap_or_default().to_owned(),
+            None => {
+                let (id, project) = record("project", json!({"name": account.project}));
+                identity.projects.add(project);
+                id
+            }
+        };
+        let (user, made) = record("user", json!({"name": account.user}));
+        identity.users.add(made);
+        identity
+            .secrets
+            .insert(user.clone(), account.password.expose_secret().to_owned());
+        let role = identity
+            .roles
+            .find(&account.role)
+            .and_then(|role| role["id"].as_str());
+        let role = role.unwrap_or_default().to_owned();
+        identity.assignments.push(Assignment { user, project, role });
+    }
+}
+
+fn compute_and_volume(world: &mut World, spec: &SiteSpec) {
+    world.compute.host = format!("{}-compute-1", spec.name);
+    world.compute.zones = vec!["nova".to_owned()];
+    for (name, vcpus, ram, disk) in [
+        ("m1.tiny", 1, 512, 1),
+        ("m1.small", 1, 2048, 20),
+        ("m1.medium", 2, 4096, 40),
+    ] {
+        let flavor = json!({"name": name, "vcpus": vcpus, "ram": ram, "disk": disk});
+        world.compute.flavors.add(compute::flavor_record(&flavor));
+    }
+    world.volume.host = format!("{}-controller@pure", spec.name);
+    world.volume.backend_name = "pure".to_owned();
+    let types = [
+        ("__DEFAULT__", json!({})),
+        (
+            "replicated-ssd",
+            json!({"replication_enabled": "<is> True", "replication_type": "<in> async", "volume_backend_name": "pure"}),
+        ),
+        ("plain", json!({"volume_backend_name": "pure"})),
+    ];
+    for (name, specs) in types {
+        world.volume.types.add(json!({
+            "id": uuid(), "name": name, "description": null, "is_public": true, "extra_specs": specs
+        }));
+    }
+    let stamp = world.stamp();
+    let owner = world.admin().project_id;
+    let id = uuid();
+    world.images.add(json!({
+        "id": id, "name": "cirros", "status": "active", "visibility": "public", "owner": owner, "tags": [],
+        "protected": false, "min_disk": 1, "min_ram": 0, "disk_format": "qcow2", "container_format": "bare",
+        "os_hidden": false, "size": 21_692_416, "virtual_size": 117_440_512, "hw_disk_bus": "virtio",
+        "checksum": "87617e24a5e30cb3b87fef4b7ff7b8ae", "os_type": "linux", "created_at": stamp, "updated_at": stamp,
+        "self": format!("/v2/images/{id}"), "file": format!("/v2/images/{id}/file"), "schema": "/v2/schemas/image"
+    }));
+}
+
+fn tenant(world: &mut World, admin: &Caller, demo: &Caller, spec: &SiteSpec) {
+    let neutron = Service::Network;
+    let net = world.post(demo, neutron, "networks", "network", json!({"name": "demo-net"}));
+    let subnet = json!({
+        "name": "demo-subnet", "network_id": net["id"], "cidr": format!("10.{}.0.0/24", spec.subnet), "ip_version": 4
+    });
+    world.post(demo, neutron, "subnets", "subnet", subnet);
+    let drill = world.post(demo, neutron, "networks", "network", json!({"name": "drill-net"}));
+    let subnet = json!({
+        "name": "drill-subnet", "network_id": drill["id"], "cidr": format!("10.{}.0.0/24", spec.subnet), "ip_version": 4
+    });
+    world.post(demo, neutron, "subnets", "subnet", subnet);
+    let shared = json!({"name": "shared-net", "shared": true});
+    let shared = world.post(admin, neutron, "networks", "network", shared);
+    let subnet = json!({
+        "name": "shared-subnet", "network_id": shared["id"], "cidr": format!("172.16.{}.0/24", spec.subnet), "ip_version": 4
+    });
+    world.post(admin, neutron, "subnets", "subnet", subnet);
+    let public = json!({"name": "public", "router:external": true});
+    let public = world.post(admin, neutron, "networks", "network", public);
+    let subnet = json!({
+        "name": "public-subnet", "network_id": public["id"], "cidr": "203.0.113.0/24", "ip_version": 4, "enable_dhcp": false
+    });
+    world.post(admin, neutron, "subnets", "subnet", subnet);
+    let group = world.post(
+        demo,
+        neutron,
+        "security-groups",
+        "security_group",
+        json!({"name": "web"}),
+    );
+    for port in [22, 80] {
+        let rule = json!({
+            "security_group_id": group["id"], "direction": "ingress", "ethertype": "IPv4", "protocol": "tcp",
+            "port_range_min": port, "port_range_max": port, "remote_ip_prefix": "0.0.0.0/0"
+        });
+        world.post(demo, neutron, "security-group-rules", "security_group_rule", rule);
+    }
+    let key = json!({"name": "demo-key", "type": "ssh", "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDemoDemoDemoDemoDemoDemoDemoDemoDemoDemoDemo demo"});
+    world.post(demo, Service::Compute, "os-keypairs", "keypair", key);
+}
+
+/// Add a service with its three endpoints to the catalog, or give it another URL.
+pub(super) fn register(world: &mut World, kind: &str, name: &str, url: &str) {
+    let region = world.region.clone();
+    let identity = &mut world.identity;
+    let known = identity.services.iter().find(|service| service["type"] == kind);
+    let service = match known.and_then(|service| service["id"].as_str()) {
+        Some(id) => id.to_owned(),
+        None => {
+            let (id, made) = record("service", json!({"type": kind, "name": name}));
+            identity.services.add(made);
+            id
+        }
+    };
+    identity
+        .endpoints
+        .retain(|endpoint| endpoint["service_id"] != service.as_str());
+    for interface in ["public", "internal", "admin"] {
+        let endpoint =
+            json!({"service_id": service, "interface": interface, "region_id": region, "url": url});
+        identity.endpoints.add(record("endpoint", endpoint).1);
+    }
+}
