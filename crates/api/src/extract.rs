@@ -1,89 +1,118 @@
-//! Taking requests apart: strictly, and with words that say what is wrong.
+//! What handlers take out of a request beside its body: ids of the path, the caller, what the other site said.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use protector_domain::Statement;
-use protector_oslo::faults::Fault as Plain;
-use protector_ports::store::Page;
-use serde::Deserialize;
+use protector_domain::{GroupId, MemberId, OperationId, SiteId, Statement, TenantMappingId};
+use protector_oslo::faults::Fault;
+use protector_service::{Caller, Error};
 use serde::de::DeserializeOwned;
 
-use crate::faults::{Answer, Fault};
+use crate::App;
+use crate::faults::{Answer, Refusal};
 
-/// A JSON body of the wanted shape, whatever its content type says.
-pub(crate) struct Body<T>(pub(crate) T);
+/// Ids in the path. A text that can't be one is an object that doesn't exist.
+pub(crate) struct Ids(Vec<(String, String)>);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Response;
+impl FromRequestParts<App> for Ids {
+    type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
-            let status = error.status();
-            let message = if status == StatusCode::PAYLOAD_TOO_LARGE { "The body is too large.".to_owned() } else { "The body could not be read.".to_owned() };
-            Plain::new(status, message).into_response()
-        })?;
-        serde_json::from_slice(&bytes).map(Body).map_err(|error| Fault::bad_request(format!("The body is not what this call takes: {error}.")).into_response())
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Answer<Self> {
+        let params = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Fault::not_found("The resource could not be found."))?;
+        Ok(Ids(params
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()))
     }
 }
 
-/// An id of the path; one that can't be an id names nothing.
-pub(crate) fn id<T: std::str::FromStr>(what: &str, text: &str) -> Answer<T> {
-    text.parse().map_err(|_| Fault::not_found(format!("No {what} with the id '{}' exists.", text.chars().take(80).collect::<String>())))
+impl Ids {
+    fn get<T: FromStr>(&self, name: &str, what: &str) -> Answer<T> {
+        let text = self
+            .0
+            .iter()
+            .find(|(param, _)| param == name)
+            .map_or("", |(_, value)| value.as_str());
+        text.parse().map_err(|_| {
+            let shown: String = text.chars().take(80).collect();
+            Error::not_found(what, shown.escape_debug()).into()
+        })
+    }
+
+    pub fn site(&self) -> Answer<SiteId> {
+        self.get("site", "site")
+    }
+
+    pub fn group(&self) -> Answer<GroupId> {
+        self.get("group", "protection group")
+    }
+
+    pub fn member(&self) -> Answer<MemberId> {
+        self.get("member", "member")
+    }
+
+    pub fn operation(&self) -> Answer<OperationId> {
+        self.get("operation", "operation")
+    }
+
+    pub fn mapping(&self) -> Answer<TenantMappingId> {
+        self.get("mapping", "tenant mapping")
+    }
 }
 
-/// The peer's statement, which every modification brings along.
+/// The caller that the guard let in.
+pub(crate) struct By(pub Caller);
+
+impl FromRequestParts<App> for By {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Answer<Self> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller
+            .map(By)
+            .ok_or_else(|| Fault::forbidden("The route needs a token of a project.").into())
+    }
+}
+
+pub(crate) const STATEMENT: &str = "x-protector-statement";
+pub(crate) const DELETED: &str = "x-protector-deleted";
+
+/// What a header carries as base64 of JSON.
+pub(crate) fn carried<T: DeserializeOwned>(headers: &HeaderMap, name: &str, shown: &str) -> Answer<Option<T>> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let wrong = |why: &str| Fault::bad_request(format!("The header {shown} is not valid: {why}."));
+    let bytes = STANDARD
+        .decode(value.as_bytes().trim_ascii())
+        .map_err(|_| wrong("it must be base64 of JSON"))?;
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| wrong(&error.to_string()).into())
+}
+
+/// The other site's statement, without which nothing is changed.
+pub(crate) struct Peer(pub Statement);
+
+impl FromRequestParts<App> for Peer {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Answer<Self> {
+        statement(&parts.headers).map(Peer)
+    }
+}
+
 pub(crate) fn statement(headers: &HeaderMap) -> Answer<Statement> {
-    from_header(headers, "x-protector-statement")?.ok_or_else(|| {
+    carried(headers, STATEMENT, "X-Protector-Statement")?.ok_or_else(|| {
         Fault::bad_request(
-            "A change of a protection group needs the other site's statement in the header X-Protector-Statement: the command line and the dashboard bring it.",
+            "The header X-Protector-Statement is missing: a modification needs what the other site answers to a nonce of this one.",
         )
+        .into()
     })
-}
-
-/// JSON in base64 in a header.
-pub(crate) fn from_header<T: DeserializeOwned>(headers: &HeaderMap, name: &str) -> Answer<Option<T>> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let unreadable = || Fault::bad_request(format!("The header {name} is not base64 of the JSON that it should hold."));
-    let bytes = STANDARD.decode(value.as_bytes()).map_err(|_| unreadable())?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|_| unreadable())
-}
-
-/// The usual questions of a list.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct ListQuery {
-    limit: Option<String>,
-    marker: Option<String>,
-    sort_key: Option<String>,
-    sort_dir: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) status: Option<String>,
-    pub(crate) operation_type: Option<String>,
-    pub(crate) protection_group_id: Option<String>,
-}
-
-const MAX_LIMIT: usize = 1000;
-
-impl ListQuery {
-    pub(crate) fn page(&self) -> Answer<Page> {
-        let ascending = match self.sort_dir.as_deref() {
-            None | Some("desc") => false,
-            Some("asc") => true,
-            Some(other) => return Err(Fault::bad_request(format!("sort_dir is 'asc' or 'desc', not '{other}'."))),
-        };
-        Ok(Page { limit: Some(self.limit()?.unwrap_or(MAX_LIMIT)), marker: self.marker.clone(), sort_key: self.sort_key.clone(), ascending })
-    }
-
-    pub(crate) fn limit(&self) -> Answer<Option<usize>> {
-        match &self.limit {
-            None => Ok(None),
-            Some(text) => match text.parse::<usize>() {
-                Ok(limit) if limit > 0 => Ok(Some(limit.min(MAX_LIMIT))),
-                _ => Err(Fault::bad_request(format!("limit is a number greater than zero, not '{text}'."))),
-            },
-        }
-    }
 }

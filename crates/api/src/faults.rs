@@ -1,73 +1,124 @@
-//! The one place where an error becomes an HTTP answer, and where its causes are logged.
+//! The one place where a refusal becomes an answer: an OpenStack fault, with the facts that clients act on inside.
+
+use std::error::Error as StdError;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protector_oslo::faults::{Fault as Plain, name};
+use protector_oslo::faults::{self, Fault};
 use protector_service::Error;
 use serde_json::{Map, Value, json};
 
-/// An answer that is an error.
+/// What a handler answers when it doesn't answer what was asked.
 #[derive(Debug)]
-pub(crate) struct Fault {
-    status: StatusCode,
-    message: String,
-    /// What clients act on, beside code and message.
+pub struct Refusal {
+    fault: Fault,
     facts: Map<String, Value>,
 }
 
-pub(crate) type Answer<T> = Result<T, Fault>;
+pub type Answer<T> = Result<T, Refusal>;
 
-impl Fault {
-    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, message)
+impl Refusal {
+    pub fn status(&self) -> StatusCode {
+        self.fault.status()
     }
 
-    pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, message)
-    }
-
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), facts: Map::new() }
+    pub fn message(&self) -> &str {
+        self.fault.message()
     }
 }
 
-impl From<Error> for Fault {
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            facts: Map::new(),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::Unavailable { .. } => tracing::warn!(cause = chain(&error), "a request could not be served"),
-            Error::Internal(_) => tracing::error!(cause = chain(&error), "a request failed"),
-            other => tracing::info!(reason = %other, "a request was refused"),
-        }
         match error {
-            Error::NotFound { message } => Self::new(StatusCode::NOT_FOUND, message),
-            Error::Invalid(message) => Self::bad_request(message),
-            Error::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, message),
-            Error::Conflict { message, facts } => Self { facts, ..Self::new(StatusCode::CONFLICT, message) },
-            Error::Unavailable { message, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, message),
-            Error::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, Plain::internal().message()),
+            Error::NotFound { message } => Fault::not_found(message).into(),
+            Error::Invalid(message) => Fault::bad_request(message).into(),
+            Error::Forbidden(message) => Fault::forbidden(message).into(),
+            Error::Conflict { message, facts } => Refusal {
+                fault: Fault::conflict(message),
+                facts,
+            },
+            Error::Unavailable { .. } => {
+                tracing::warn!("503 Service Unavailable: {}", chain(&error));
+                Fault::unavailable(error.to_string()).into()
+            }
+            Error::Internal(_) => {
+                tracing::error!("{}", chain(&error));
+                internal().into()
+            }
         }
     }
 }
 
-impl IntoResponse for Fault {
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let word = if self.status == StatusCode::INTERNAL_SERVER_ERROR { "protectorFault" } else { name(self.status) };
-        let mut inner = self.facts;
-        inner.insert("code".to_owned(), json!(self.status.as_u16()));
-        inner.insert("message".to_owned(), json!(self.message));
+        if self.facts.is_empty() {
+            return self.fault.into_response();
+        }
+        let status = self.fault.status();
+        let mut inner = Map::new();
+        inner.insert("code".to_owned(), json!(status.as_u16()));
+        inner.insert("message".to_owned(), json!(self.fault.message()));
+        inner.extend(self.facts);
         let mut body = Map::new();
-        body.insert(word.to_owned(), Value::Object(inner));
-        (self.status, axum::Json(body)).into_response()
+        body.insert(faults::name(status).to_owned(), Value::Object(inner));
+        (status, axum::Json(body)).into_response()
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// Says nothing: the log has it, under the request's id.
+pub(crate) fn internal() -> Fault {
+    Fault::internal().named("protectorFault")
+}
+
+/// The error with all its causes, without saying anything twice.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_stand_beside_code_and_message() {
+        let refusal: Refusal = Error::conflict("Go there.").with("sync_status", "pending").into();
+        assert_eq!(refusal.status(), StatusCode::CONFLICT);
+        assert_eq!(refusal.facts["sync_status"], "pending");
+    }
+
+    #[test]
+    fn an_internal_error_tells_nothing() {
+        let refusal: Refusal = Error::Internal("a secret".into()).into();
+        assert_eq!(refusal.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!refusal.message().contains("secret"));
+    }
+
+    #[test]
+    fn a_chain_names_every_cause_once() {
+        let io = std::io::Error::other("disk full");
+        let error = Error::Unavailable {
+            message: "The database does not answer".into(),
+            source: Some(Box::new(io)),
+        };
+        assert_eq!(chain(&error), "The database does not answer: disk full");
+    }
 }

@@ -1,67 +1,113 @@
-//! Who may do what: between the token and the handler.
+//! Who is asking, and may he: before every handler, by the rule that the route table names.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{MatchedPath, Path, Request, State};
-use axum::http::header::HeaderName;
+use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use protector_domain::{ProjectId, UserId};
 use protector_oslo::faults::Fault;
-use protector_oslo::policy::flatten;
+use protector_oslo::policy::Enforcer;
 use protector_oslo::token::Identity;
 use protector_service::Caller;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Map, Value};
 
-use crate::App;
-use crate::routes::rule_of;
+/// The token as it came: the middleware that validates it takes it out of the headers, and trusts are made with it.
+#[derive(Clone)]
+pub(crate) struct Token(SecretString);
 
-const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-
-/// Checks the project in the path and the route's rule, and tells the handler who calls.
-pub(crate) async fn authorize(
-    State(app): State<App>,
-    Extension(identity): Extension<Arc<Identity>>,
-    route: MatchedPath,
-    Path(path): Path<HashMap<String, String>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let caller = match caller(&identity, &request) {
-        Ok(caller) => caller,
-        Err(fault) => return fault.into_response(),
-    };
-    if path.get("project").is_some_and(|project| *project != caller.project_id.as_str()) {
-        return Fault::forbidden("The project in the URL is not the token's project.").into_response();
+pub(crate) async fn keep_token(mut request: Request, next: Next) -> Response {
+    let token = request
+        .headers()
+        .get("x-auth-token")
+        .and_then(|value| value.to_str().ok())
+        .map(|text| Token(SecretString::from(text)));
+    if let Some(token) = token {
+        request.extensions_mut().insert(token);
     }
-    let Some(rule) = rule_of(request.method().as_str(), route.as_str()) else {
-        // A method that the route doesn't have is the router's to refuse.
-        return next.run(request).await;
-    };
-    let target = flatten(&json!({ "project_id": caller.project_id.as_str(), "user_id": caller.user_id.as_str() }));
-    if let Err(denied) = app.enforcer.authorize(rule, &target, &identity.credentials()) {
-        tracing::info!(rule, user = %caller.user_id, project = %caller.project_id, "refused by policy");
-        return Fault::forbidden(denied.to_string()).into_response();
-    }
-    request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
-fn caller(identity: &Identity, request: &Request) -> Result<Caller, Fault> {
-    let scope = || Fault::forbidden("The token is not scoped to a project: sign in to one.");
-    let project = identity.project_id.clone().ok_or_else(scope)?;
-    let token = request.headers().get(TOKEN).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let odd = |_| Fault::forbidden("The token's user or project has an id that is none.");
+/// The rule of one route.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub policy: Arc<Enforcer>,
+    pub rule: &'static str,
+}
+
+pub(crate) async fn check(
+    State(guard): State<Guard>,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let wanted = params
+        .iter()
+        .find(|(name, _)| *name == "project")
+        .map(|(_, value)| value.to_owned());
+    let extensions = request.extensions();
+    let (Some(identity), Some(token)) = (
+        extensions.get::<Arc<Identity>>().cloned(),
+        extensions.get::<Token>().cloned(),
+    ) else {
+        // Only reached if the layers were put together wrongly; then nobody gets in.
+        return Fault::forbidden("The request has no validated token.").into_response();
+    };
+    match admit(&guard, &identity, token, wanted.as_deref()) {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
+            next.run(request).await
+        }
+        Err(fault) => {
+            tracing::info!("403 Forbidden: {}", fault.message());
+            fault.into_response()
+        }
+    }
+}
+
+/// The caller, for routes of a project; administrators' routes do without one.
+fn admit(
+    guard: &Guard,
+    identity: &Identity,
+    token: Token,
+    wanted: Option<&str>,
+) -> Result<Option<Caller>, Fault> {
+    if let Some(wanted) = wanted
+        && identity.project_id.as_deref() != Some(wanted)
+    {
+        return Err(Fault::forbidden(
+            "The URL belongs to another project than the token: use the endpoint of the token's own catalog.",
+        ));
+    }
+    let mut target = Map::new();
+    let project = wanted.or(identity.project_id.as_deref());
+    if let Some(project) = project {
+        target.insert("project_id".to_owned(), Value::from(project));
+        target.insert("tenant_id".to_owned(), Value::from(project));
+    }
+    target.insert("user_id".to_owned(), Value::from(identity.user_id.as_str()));
+    guard
+        .policy
+        .authorize(guard.rule, &target, &identity.credentials())
+        .map_err(|denied| Fault::forbidden(denied.to_string()))?;
+    if wanted.is_none() {
+        return Ok(None);
+    }
+    caller(identity, token).map(Some)
+}
+
+fn caller(identity: &Identity, token: Token) -> Result<Caller, Fault> {
+    let strange = |_| Fault::forbidden("The token's user or project has an id that can't be one.");
     Ok(Caller {
-        user_id: UserId::new(identity.user_id.clone()).map_err(odd)?,
+        user_id: UserId::new(identity.user_id.as_str()).map_err(strange)?,
         user_name: identity.user_name.clone(),
-        project_name: identity.project_name.clone().unwrap_or_else(|| project.clone()),
-        project_id: ProjectId::new(project).map_err(odd)?,
+        project_id: ProjectId::new(identity.project_id.clone().unwrap_or_default()).map_err(strange)?,
+        project_name: identity.project_name.clone().unwrap_or_default(),
         roles: identity.roles.iter().map(|role| role.name.clone()).collect(),
-        token: SecretString::from(token.to_owned()),
+        token: token.0,
         delegated: identity.is_delegated(),
     })
 }

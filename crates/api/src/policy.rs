@@ -1,39 +1,67 @@
-//! The rules of the API and their defaults. An operator's `policy.yaml` overrides them by name.
+//! The rules of the API, as the code has them; `policy.yaml` goes over them.
+//!
+//! The sixteen rules that the documentation prints stand first and word by word. Those that it lacks follow: what
+//! belongs to a project is its own, what belongs to the site is the administrator's.
 
-use protector_oslo::policy::RuleDefault;
+use protector_oslo::policy::{Operation, RuleDefault};
 
-const fn rule(name: &'static str, check: &'static str, description: &'static str) -> RuleDefault {
-    RuleDefault { name, check, description, operations: &[] }
+const fn op(method: &'static str, path: &'static str) -> Operation {
+    Operation { method, path }
 }
 
-const OWNER: &str = "rule:default";
-const ADMIN: &str = "rule:context_is_admin";
+macro_rules! rules {
+    ($($name:literal = $check:literal, $description:literal, [$($method:ident $path:literal),*];)*) => {
+        &[$(RuleDefault {
+            name: $name,
+            check: $check,
+            description: $description,
+            operations: &[$(op(stringify!($method), $path)),*],
+        }),*]
+    };
+}
 
-pub const RULES: &[RuleDefault] = &[
-    rule("context_is_admin", "role:admin", "Who administers the service."),
-    rule("admin_or_owner", "is_admin:True or project_id:%(project_id)s", "Administrators, and the project itself."),
-    rule("default", "rule:admin_or_owner", "What applies where no other rule does."),
-    rule("protector:protection_groups:index", OWNER, "List protection groups."),
-    rule("protector:protection_groups:show", OWNER, "Show a protection group."),
-    rule("protector:protection_groups:create", OWNER, "Create a protection group."),
-    rule("protector:protection_groups:update", OWNER, "Change a protection group's name, description or mappings."),
-    rule("protector:protection_groups:delete", OWNER, "Delete a protection group."),
-    rule("protector:members:index", OWNER, "List the members of a protection group."),
-    rule("protector:members:show", OWNER, "Show a member."),
-    rule("protector:members:create", OWNER, "Add a server to a protection group."),
-    rule("protector:members:delete", OWNER, "Take a server out of a protection group."),
-    rule("protector:operations:index", OWNER, "List operations."),
-    rule("protector:operations:show", OWNER, "Show an operation."),
-    rule("protector:operations:action", OWNER, "Start an operation."),
-    rule("protector:policies:show", OWNER, "Show a replication policy, without its tokens."),
-    rule("protector:policies:create", OWNER, "Attach a replication policy."),
-    rule("protector:mappings:show", OWNER, "Show a protection group's mappings."),
-    rule("protector:consistency_groups:show", OWNER, "Show the pair of Cinder groups."),
-    rule("protector:metadata:export", OWNER, "Take a protection group's bundle out."),
-    rule("protector:metadata:import", OWNER, "Bring the other site's bundle in."),
-    rule("protector:sync:show", OWNER, "Show how the two sites stand, and the sync history."),
-    rule("protector:sync:exchange", OWNER, "Exchange nonces, statements and receipts."),
-    rule("protector:sites:index", OWNER, "List the sites, as a tenant."),
-    rule("protector:sites:admin", ADMIN, "Register, change, validate and delete sites."),
-    rule("protector:tenant_mappings:admin", ADMIN, "Write and read tenant mappings."),
-];
+/// All rules, in the order of the sample file.
+#[rustfmt::skip]
+pub const RULES: &[RuleDefault] = rules! {
+    "context_is_admin" = "role:admin", "Who counts as an administrator.", [];
+    "admin_or_owner" = "is_admin:True or project_id:%(project_id)s", "Administrators, and users of the project that the object belongs to.", [];
+    "default" = "rule:admin_or_owner", "For every rule that refers to it, and for every name that has no rule.", [];
+
+    "protector:protection_groups:index" = "rule:default", "List protection groups.", [GET "/v1/{project}/protection-groups"];
+    "protector:protection_groups:show" = "rule:default", "Show a protection group.", [GET "/v1/{project}/protection-groups/{group}"];
+    "protector:protection_groups:create" = "rule:default", "Create a protection group.", [POST "/v1/{project}/protection-groups"];
+    "protector:protection_groups:update" = "rule:default", "Change name or description of a protection group.", [PATCH "/v1/{project}/protection-groups/{group}"];
+    "protector:protection_groups:delete" = "rule:default", "Delete a protection group.", [DELETE "/v1/{project}/protection-groups/{group}"];
+    "protector:members:index" = "rule:default", "List the members of a protection group.", [GET "/v1/{project}/protection-groups/{group}/members"];
+    "protector:members:create" = "rule:default", "Add a server to a protection group.", [POST "/v1/{project}/protection-groups/{group}/members"];
+    "protector:members:delete" = "rule:default", "Remove a server from a protection group.", [DELETE "/v1/{project}/protection-groups/{group}/members/{member}"];
+    "protector:operations:index" = "rule:default", "List operations.", [GET "/v1/{project}/operations"];
+    "protector:operations:show" = "rule:default", "Show an operation.", [GET "/v1/{project}/operations/{operation}"];
+    "protector:operations:action" = "rule:default", "Start an operation on a protection group.", [POST "/v1/{project}/protection-groups/{group}/action"];
+    "protector:policies:show" = "rule:default", "Show the replication policy of a protection group.", [GET "/v1/{project}/protection-groups/{group}/policy"];
+    "protector:policies:create" = "rule:default", "Attach a replication policy to a protection group.", [POST "/v1/{project}/protection-groups/{group}/policy"];
+
+    "protector:members:show" = "rule:default", "Show a member of a protection group.", [GET "/v1/{project}/protection-groups/{group}/members/{member}"];
+    "protector:consistency_groups:show" = "rule:default", "Show the consistency group of a protection group.", [GET "/v1/{project}/protection-groups/{group}/consistency-group"];
+    "protector:mappings:show" = "rule:default", "Show the resource mappings of a protection group.", [GET "/v1/{project}/protection-groups/{group}/mappings"];
+    "protector:mappings:update" = "rule:default", "Change the resource mappings of a protection group.", [PUT "/v1/{project}/protection-groups/{group}/mappings"];
+    "protector:sync:show" = "rule:default", "Show how far the two sites agree about a protection group.", [GET "/v1/{project}/protection-groups/{group}/sync"];
+    "protector:sync:update" = "rule:default", "Carry nonces, statements and receipts between the sites.", [POST "/v1/{project}/protection-groups/{group}/sync"];
+    "protector:sync:log" = "rule:default", "Show the history of a protection group's metadata.", [GET "/v1/{project}/protection-groups/{group}/sync-log"];
+    "protector:metadata:show" = "rule:default", "Export the metadata of a protection group.", [GET "/v1/{project}/protection-groups/{group}/metadata"];
+    "protector:metadata:update" = "rule:default", "Import the metadata of a protection group from the other site.", [PUT "/v1/{project}/protection-groups/{group}/metadata"];
+
+    "protector:sites:index" = "rule:default", "List the sites, as a user.", [GET "/v1/{project}/sites"];
+    "protector:sites:show" = "rule:default", "Show a site, as a user.", [GET "/v1/{project}/sites/{site}"];
+    "protector:admin:sites:index" = "rule:context_is_admin", "List the sites, as an administrator.", [GET "/v1/admin/sites"];
+    "protector:admin:sites:show" = "rule:context_is_admin", "Show a site, as an administrator.", [GET "/v1/admin/sites/{site}"];
+    "protector:sites:create" = "rule:context_is_admin", "Register a site.", [POST "/v1/admin/sites"];
+    "protector:sites:update" = "rule:context_is_admin", "Change a site.", [PATCH "/v1/admin/sites/{site}"];
+    "protector:sites:delete" = "rule:context_is_admin", "Remove a site.", [DELETE "/v1/admin/sites/{site}"];
+    "protector:sites:validate" = "rule:context_is_admin", "Look whether a site has what protection needs.", [POST "/v1/admin/sites/{site}/validate"];
+    "protector:sites:volume_types" = "rule:context_is_admin", "List the volume types of a site that can be protected.", [GET "/v1/admin/sites/{site}/volume-types"];
+    "protector:tenant_mappings:index" = "rule:context_is_admin", "List tenant mappings.", [GET "/v1/{project}/tenant-mappings"];
+    "protector:tenant_mappings:show" = "rule:context_is_admin", "Show a tenant mapping.", [GET "/v1/{project}/tenant-mappings/{mapping}"];
+    "protector:tenant_mappings:create" = "rule:context_is_admin", "Link a project here with one of another site.", [POST "/v1/{project}/tenant-mappings"];
+    "protector:tenant_mappings:delete" = "rule:context_is_admin", "Remove a tenant mapping.", [DELETE "/v1/{project}/tenant-mappings/{mapping}"];
+};

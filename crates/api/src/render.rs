@@ -1,46 +1,27 @@
-//! How things look in answers.
+//! How the domain's things look in answers. Times are RFC 3339 in UTC, names stand beside ids.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use std::collections::BTreeMap;
+
 use protector_domain::{
-    ConsistencyGroup, Group, Member, Operation, Policy, PolicyStatus, Site, SiteId, TenantMapping,
+    ConsistencyGroup, Group, GroupId, Member, MemberId, Operation, Policy, Site, SiteId, SyncEntry, TenantMapping,
 };
-use protector_domain::{Checksum, SyncEntry};
 use serde_json::{Value, json};
-
-/// RFC 3339 in UTC, in seconds.
-pub(crate) fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// A list with its link to the next page, as OpenStack's clients follow it.
-pub(crate) fn list(key: &str, items: Vec<Value>, limit: Option<usize>, path: &str) -> Value {
-    let mut body = serde_json::Map::new();
-    if let Some(limit) = limit
-        && items.len() == limit
-        && let Some(last) = items.last().and_then(|item| item["id"].as_str())
-    {
-        let next = json!([{ "rel": "next", "href": format!("{path}?limit={limit}&marker={last}") }]);
-        body.insert(format!("{key}_links"), next);
-    }
-    body.insert(key.to_owned(), Value::Array(items));
-    Value::Object(body)
-}
 
 pub(crate) fn site(site: &Site, local: SiteId, has_credentials: bool) -> Value {
     json!({
         "id": site.id,
         "name": site.name,
         "description": site.description,
-        "site_type": site.site_type.as_str(),
+        "site_type": site.site_type,
         "auth_url": site.auth_url,
         "region_name": site.region_name,
-        "status": site.status.as_str(),
+        "status": site.status,
         "status_reason": site.status_reason,
         "is_local": site.id == local,
         "public_key": site.public_key,
         "has_service_credentials": has_credentials,
-        "created_at": time(site.created_at),
-        "updated_at": time(site.updated_at),
+        "created_at": site.created_at,
+        "updated_at": site.updated_at,
     })
 }
 
@@ -51,7 +32,7 @@ pub(crate) fn tenant_mapping(mapping: &TenantMapping) -> Value {
         "remote_site": mapping.remote_site,
         "remote_tenant": mapping.remote_tenant,
         "description": mapping.description,
-        "created_at": time(mapping.created_at),
+        "created_at": mapping.created_at,
     })
 }
 
@@ -62,9 +43,9 @@ pub(crate) fn group(group: &Group, local: SiteId) -> Value {
         "id": document.group_id,
         "name": document.name,
         "description": document.description,
-        "status": group.status.as_str(),
+        "status": group.status,
         "status_reason": group.status_reason,
-        "replication_type": document.replication_type.as_str(),
+        "replication_type": document.replication_type,
         "primary_site_id": document.primary_site.id,
         "primary_site": document.primary_site.name,
         "secondary_site_id": document.secondary_site.id,
@@ -79,10 +60,10 @@ pub(crate) fn group(group: &Group, local: SiteId) -> Value {
         "has_policy": document.policy.is_some(),
         "epoch": document.stamp.epoch,
         "version": document.stamp.version,
-        "sync_status": group.sync.status.as_str(),
+        "sync_status": group.sync.status,
+        "created_at": group.created_at,
+        "updated_at": group.updated_at,
         "project_id": group.project(local),
-        "created_at": time(group.created_at),
-        "updated_at": time(group.updated_at),
     })
 }
 
@@ -91,19 +72,33 @@ pub(crate) fn member(group: &Group, member: &Member) -> Value {
     let volumes: Vec<Value> = member
         .volumes
         .iter()
-        .map(|volume| json!({ "volume_id": volume.volume_id, "device": volume.device, "boot": volume.boot, "size_gb": volume.size_gb }))
+        .map(|volume| {
+            json!({
+                "volume_id": volume.volume_id,
+                "device": volume.device,
+                "boot": volume.boot,
+                "size_gb": volume.size_gb,
+            })
+        })
         .collect();
     json!({
         "id": member.id,
         "instance_id": member.instance_id,
         "instance_name": member.instance_name,
-        "status": group.member_status(member.id).as_str(),
+        "status": group.member_status(member.id),
         "error_message": state.and_then(|state| state.reason.as_ref()),
         "volumes_added": volumes.len(),
         "volume_count": volumes.len(),
         "volumes": volumes,
-        "created_at": state.map(|state| time(state.since)),
+        "created_at": state.map_or(group.created_at, |state| state.since),
     })
+}
+
+pub(crate) fn member_of(group: &Group, id: MemberId) -> Value {
+    group
+        .document
+        .member(id)
+        .map_or(Value::Null, |found| member(group, found))
 }
 
 pub(crate) fn policy(group: &Group, policy: &Policy) -> Value {
@@ -115,7 +110,7 @@ pub(crate) fn policy(group: &Group, policy: &Policy) -> Value {
         "pure_pg_name": policy.pure_pg_name,
         "replication_interval": policy.replication_interval_seconds,
         "rpo_minutes": policy.rpo_minutes,
-        "status": group.policy_status.unwrap_or(PolicyStatus::Applying).as_str(),
+        "status": group.policy_status,
         "error_message": group.policy_reason,
     })
 }
@@ -129,33 +124,38 @@ pub(crate) fn consistency_group(group: &Group, pair: &ConsistencyGroup, local: S
         "backend_name": pair.backend_name,
         "primary_cg_id": pair.volume_groups.get(&document.primary_site.id),
         "secondary_cg_id": pair.volume_groups.get(&document.secondary_site.id),
-        "status": pair.status.as_str(),
+        "status": pair.status,
         "volume_count": group.volume_count(),
     })
 }
 
-pub(crate) fn sync(group: &Group, checksum: &Checksum, local: SiteId) -> Value {
+pub(crate) fn sync(group: &Group, checksum: &str, local: SiteId) -> Value {
     let document = &group.document;
+    let peer = group.sync.peer;
     json!({
-        "status": group.sync.status.as_str(),
+        "status": group.sync.status,
         "site_id": local,
         "site": document.site(local).map(|site| &site.name),
         "epoch": document.stamp.epoch,
         "version": document.stamp.version,
         "current_primary_site_id": document.current_primary_site_id,
         "current_primary_site": document.current_primary().name,
-        "modified_at": time(document.modified_at),
-        "last_sync_at": group.sync.last_sync_at.map(time),
-        "peer_epoch": group.sync.peer.map(|stamp| stamp.epoch),
-        "peer_version": group.sync.peer.map(|stamp| stamp.version),
+        "modified_at": document.modified_at,
+        "last_sync_at": group.sync.last_sync_at,
+        "peer_epoch": peer.map(|stamp| stamp.epoch),
+        "peer_version": peer.map(|stamp| stamp.version),
         "checksum": checksum,
-        "open_intent": document.open_intent(),
+        "open_intent": document.open_intent().map(|intent| json!({
+            "operation_id": intent.operation_id,
+            "kind": intent.kind,
+            "reserved_epoch": intent.reserved_epoch,
+        })),
     })
 }
 
 pub(crate) fn sync_entry(entry: &SyncEntry) -> Value {
     json!({
-        "at": time(entry.at),
+        "at": entry.at,
         "event": entry.event,
         "epoch": entry.stamp.map(|stamp| stamp.epoch),
         "version": entry.stamp.map(|stamp| stamp.version),
@@ -163,41 +163,29 @@ pub(crate) fn sync_entry(entry: &SyncEntry) -> Value {
     })
 }
 
-pub(crate) fn operation(operation: &Operation, group_name: Option<&str>) -> Value {
-    let steps: Vec<Value> = operation
-        .steps
-        .iter()
-        .map(|step| {
-            json!({
-                "name": step.name,
-                "phase": step.phase.as_str(),
-                "state": step.state,
-                "attempts": step.attempts,
-                "started_at": step.started_at.map(time),
-                "completed_at": step.completed_at.map(time),
-                "error": step.error,
-            })
-        })
-        .collect();
+/// Names of groups, as far as they are still there.
+pub(crate) type GroupNames = BTreeMap<GroupId, String>;
+
+pub(crate) fn operation(operation: &Operation, names: &GroupNames) -> Value {
     json!({
         "id": operation.id,
         "protection_group_id": operation.group_id,
-        "protection_group": group_name,
-        "operation_type": operation.operation_type.as_str(),
-        "status": operation.status.as_str(),
-        "outcome": operation.outcome.map(|outcome| outcome.as_str()),
+        "protection_group": names.get(&operation.group_id),
+        "operation_type": operation.operation_type,
+        "status": operation.status,
+        "outcome": operation.outcome,
         "waiting_for": operation.waiting_for,
         "progress": operation.progress,
         "current_step": operation.current_step,
         "source_site_id": operation.source_site_id,
         "target_site_id": operation.target_site_id,
-        "created_at": time(operation.created_at),
-        "started_at": operation.started_at.map(time),
-        "completed_at": operation.completed_at.map(time),
+        "created_at": operation.created_at,
+        "started_at": operation.started_at,
+        "completed_at": operation.completed_at,
         "error_message": operation.error_message,
         "steps_completed": operation.steps_completed,
         "steps_failed": operation.steps_failed,
-        "steps": steps,
+        "steps": operation.steps,
         "result_data": operation.result_data,
     })
 }

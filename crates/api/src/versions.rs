@@ -1,40 +1,58 @@
-//! The version documents. They need no token, and say which site answers.
+//! What anybody may read: versions, the site's identity, and whether it is well.
 
-use axum::extract::{Path, Request, State};
-use axum::http::header::HOST;
-use axum::{Extension, Json};
-use protector_oslo::faults::Fault;
+use axum::extract::State;
+use axum::http::{HeaderMap, header, uri::Authority};
+use axum::routing::get;
+use axum::{Json, Router};
+use protector_oslo::healthcheck::{Health, healthcheck};
 use serde_json::{Value, json};
 
-use crate::{App, MAX_VERSION, MIN_VERSION};
+use crate::layers::wrong_method;
+use crate::{App, MICROVERSIONS};
 
-pub(crate) async fn root(State(app): State<App>, request: Request) -> Json<Value> {
-    document(&app, &request)
+/// When the newest microversion was added.
+const UPDATED: &str = "2026-11-21T00:00:00Z";
+
+pub(crate) fn router(health: Health) -> Router<App> {
+    Router::new()
+        .route("/", get(document))
+        .route("/v1", get(document))
+        .route("/v1/", get(document))
+        .route("/v1/{project}", get(document))
+        .route("/v1/{project}/", get(document))
+        .route("/healthcheck", get(healthcheck).with_state(health))
+        .method_not_allowed_fallback(wrong_method)
 }
 
-pub(crate) async fn of_project(
-    State(app): State<App>,
-    Path(project): Path<String>,
-    _version: Option<Extension<protector_oslo::microversion::Version>>,
-    request: Request,
-) -> Result<Json<Value>, Fault> {
-    match protector_domain::ProjectId::new(project) {
-        Ok(_) => Ok(document(&app, &request)),
-        Err(_) => Err(Fault::not_found("The resource could not be found.")),
-    }
-}
-
-fn document(app: &App, request: &Request) -> Json<Value> {
-    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
+async fn document(State(app): State<App>, headers: HeaderMap) -> Json<Value> {
+    let site = &app.site;
     Json(json!({
         "versions": [{
             "id": "v1.0",
             "status": "CURRENT",
-            "version": MAX_VERSION.to_string(),
-            "min_version": MIN_VERSION.to_string(),
-            "updated": "2026-11-21T00:00:00Z",
-            "links": [{ "rel": "self", "href": format!("http://{host}/v1/") }],
+            "version": MICROVERSIONS.max.to_string(),
+            "min_version": MICROVERSIONS.min.to_string(),
+            "updated": UPDATED,
+            "links": [{"rel": "self", "href": format!("{}/v1/", base_url(&headers))}],
         }],
-        "site": { "id": app.site.id, "public_key": app.site.public_key, "region_name": app.site.region_name },
+        "site": {
+            "id": site.id,
+            "public_key": site.public_key,
+            "region_name": site.region_name,
+        },
     }))
+}
+
+/// The address by which the client came here, as far as it can be one.
+pub(crate) fn base_url(headers: &HeaderMap) -> String {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST)
+        .and_then(|host| host.parse::<Authority>().ok())
+        .filter(|host| !host.as_str().contains('@'))
+        .map_or_else(|| "localhost".to_owned(), |host| host.to_string());
+    let forwarded = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+    let scheme = if forwarded { "https" } else { "http" };
+    format!("{scheme}://{host}")
 }

@@ -1,1 +1,10 @@
-//! 
+//! Puts the parts together. Everything else knows ports; here stand the adapters behind them.
+
+pub mod api;
+pub mod engine;
+pub mod manage;
+pub mod options;
+mod parts;
+mod start;
+
+pub use start::{Files, log, run};

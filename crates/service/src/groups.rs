@@ -224,14 +224,13 @@ impl Service {
         Ok(self.store.update_group(&group, along).await?)
     }
 
-    /// Begins the dissolution here; the tombstone brings it to the peer. A group that is being dissolved
-    /// answers its tombstone again, for a client that could not bring it.
-    pub async fn delete_group(&self, caller: &Caller, id: GroupId, statement: Option<&Statement>) -> Result<Tombstone> {
-        let own = self.own_group(caller, id).await?;
-        if own.status == GroupStatus::Deleting && own.document.current_primary_site_id == self.local_site() {
-            return Ok(Tombstone { group_id: id, stamp: own.document.stamp, origin_site_id: self.local_site(), signature: None });
-        }
-        let statement = statement.ok_or_else(|| Error::Invalid("A deletion needs the other site's statement in the header X-Protector-Statement: the command line and the dashboard bring it.".into()))?;
+    /// Begins the dissolution here; the tombstone brings it to the peer.
+    pub async fn delete_group(
+        &self,
+        caller: &Caller,
+        id: GroupId,
+        statement: &Statement,
+    ) -> Result<Tombstone> {
         let mut group = self.modifiable(caller, id, statement).await?;
         group.set_status(GroupStatus::Deleting, None)?;
         self.touch(&mut group);
@@ -248,6 +247,20 @@ impl Service {
         self.store.update_group(&group, along).await?;
         self.wake.notify_one();
         Ok(tombstone)
+    }
+
+    /// The word of a deletion that has begun here, for whoever carries it when the first client could not.
+    pub async fn tombstone(&self, caller: &Caller, id: GroupId) -> Result<Option<Tombstone>> {
+        let group = self.own_group(caller, id).await?;
+        let ours = group.document.current_primary_site_id == self.local_site();
+        Ok(
+            (ours && group.status == GroupStatus::Deleting).then(|| Tombstone {
+                group_id: id,
+                stamp: group.document.stamp,
+                origin_site_id: self.local_site(),
+                signature: None,
+            }),
+        )
     }
 
     /// The peer's part of a deletion. A group that isn't here any more is deleted already.

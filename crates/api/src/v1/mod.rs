@@ -1,10 +1,11 @@
-//! Version 1 of the API, a module for each resource.
+//! Version 1, one file per verb.
 
-pub(crate) mod consistency_groups;
+pub(crate) mod consistency_group;
+pub(crate) mod mappings;
 pub(crate) mod members;
 pub(crate) mod metadata;
 pub(crate) mod operations;
-pub(crate) mod policies;
+pub(crate) mod policy;
 pub(crate) mod protection_groups;
 pub(crate) mod sites;
 pub(crate) mod sync;

@@ -1,0 +1,3 @@
+//! The pair of Cinder groups of a protection group.
+
+pub(crate) mod show;

@@ -1,0 +1,5 @@
+//! Disaster-recovery operations.
+
+pub(crate) mod action;
+pub(crate) mod index;
+pub(crate) mod show;

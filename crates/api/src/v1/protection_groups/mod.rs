@@ -1,0 +1,7 @@
+//! Protection groups.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod index;
+pub(crate) mod show;
+pub(crate) mod update;

@@ -1,0 +1,169 @@
+//! protector-manage: what an administrator does beside the API.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use protector_domain::SiteId;
+use protector_oslo::config::Config;
+use protector_oslo::policy::Enforcer;
+use protector_ports::cloud::{Access, Actor};
+use protector_secrets::{KeyRing, SiteKeys};
+use protector_store::NewIdentity;
+
+use crate::options as opt;
+use crate::{Files, parts};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "protector-manage",
+    version,
+    about = "Administer this site's protector",
+    arg_required_else_help = true
+)]
+pub struct Manage {
+    #[command(flatten)]
+    pub files: Files,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The database
+    #[command(subcommand)]
+    Db(Db),
+    /// This site's Cinder
+    #[command(subcommand)]
+    Cinder(Cinder),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(Sample),
+    /// The policy file
+    #[command(subcommand)]
+    Policy(Sample),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Db {
+    /// Make or upgrade the schema, this site's identity and its keys; may be repeated
+    Sync,
+    /// Print the schema's version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Cinder {
+    /// Make the group type that protection groups' Cinder groups are of; may be repeated
+    GroupType {
+        /// Another name than the configured one
+        #[arg(long)]
+        name: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Sample {
+    /// Print a sample with every entry and its default
+    Sample,
+}
+
+impl Manage {
+    pub fn run(self) -> Result<()> {
+        match self.command {
+            Command::Config(Sample::Sample) => say(&crate::options::schema().sample()),
+            Command::Policy(Sample::Sample) => say(&Enforcer::sample(protector_api::policy::RULES)),
+            Command::Db(command) => {
+                let config = self.files.load()?;
+                block_on(async {
+                    match command {
+                        Db::Sync => sync(&config).await,
+                        Db::Version => version(&config).await,
+                    }
+                })
+            }
+            Command::Cinder(Cinder::GroupType { name }) => {
+                let config = self.files.load()?;
+                block_on(group_type(&config, name))
+            }
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn say(text: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
+}
+
+async fn sync(config: &Config) -> Result<()> {
+    let dsn = parts::dsn(config)?;
+    let repository = parts::key_repository(config);
+    KeyRing::create(&repository).context("[secrets] key_repository")?;
+    let keys =
+        SiteKeys::load_or_generate(&repository.join("site.key")).context("[secrets] key_repository")?;
+    let identity = NewIdentity {
+        id: None,
+        public_key: Some(keys.public_key_base64()),
+    };
+    let migrated = protector_store::migrate(&dsn, &identity)
+        .await
+        .context("[database] connection")?;
+    match &migrated.from {
+        Some(from) if *from == migrated.to => {
+            say(&format!("The schema is up to date: version {}.", migrated.to))?
+        }
+        Some(from) => say(&format!(
+            "The schema was upgraded from version {from} to {}.",
+            migrated.to
+        ))?,
+        None => say(&format!("The schema was made: version {}.", migrated.to))?,
+    }
+    say(&format!("This is site {}.", migrated.site_id))
+}
+
+async fn version(config: &Config) -> Result<()> {
+    match protector_store::schema_version(&parts::dsn(config)?)
+        .await
+        .context("[database] connection")?
+    {
+        Some(version) => say(&version),
+        None => anyhow::bail!("the database has no tables yet: run protector-manage db sync"),
+    }
+}
+
+/// A group type whose groups are consistent over their volumes' snapshots; Cinder asks for the spec.
+async fn group_type(config: &Config, name: Option<String>) -> Result<()> {
+    let name = name.unwrap_or_else(|| config.get(&opt::GROUP_TYPE));
+    let (settings, credentials) = parts::own_credentials(config)?;
+    let access = Access {
+        site: SiteId(uuid::Uuid::nil()),
+        site_name: "this site".to_owned(),
+        auth_url: settings.auth_url.to_string(),
+        region: config.get(&opt::REGION_NAME).or(settings.region_name),
+        actor: Actor::Service(credentials),
+        timeout: Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs()),
+    };
+    let cloud = parts::cloud(config)?;
+    if cloud
+        .group_types(&access)
+        .await?
+        .iter()
+        .any(|one| one.name == name)
+    {
+        return say(&format!("Cinder has the group type '{name}' already."));
+    }
+    let specs = BTreeMap::from([(
+        "consistent_group_snapshot_enabled".to_owned(),
+        "<is> True".to_owned(),
+    )]);
+    cloud.create_group_type(&access, &name, &specs).await?;
+    say(&format!("Cinder has the group type '{name}' now."))
+}

@@ -1,0 +1,150 @@
+//! Every option of `protector.conf`, declared once.
+
+use protector_oslo::config::{Declaration, Opt, Schema};
+use protector_oslo::{healthcheck, logging, policy, token};
+use secrecy::SecretString;
+
+pub const STATE_PATH: Opt<String> = Opt::string("DEFAULT", "state_path")
+    .default("/var/lib/protector")
+    .help("Where the service keeps its own files.");
+pub const REGION_NAME: Opt<Option<String>> =
+    Opt::string("DEFAULT", "region_name").help("This site's region, where its Keystone has several.");
+pub const TRANSPORT_URL: Opt<Option<SecretString>> = Opt::secret("DEFAULT", "transport_url")
+    .help("RabbitMQ, as rabbit://user:password@host:port/vhost. Read and not used yet: the engine finds its work in the database.")
+    .deprecated(&[("oslo_messaging_rabbit", "transport_url")]);
+
+pub const BIND_HOST: Opt<String> = Opt::host("api", "bind_host")
+    .default("0.0.0.0")
+    .help("The address to listen on.");
+pub const BIND_PORT: Opt<u16> = Opt::port("api", "bind_port")
+    .default("8788")
+    .help("The port to listen on; Keystone's endpoints name it.");
+pub const WORKERS: Opt<i64> = Opt::integer("api", "workers")
+    .default("4")
+    .min(1)
+    .max(256)
+    .help("Worker threads of the API process.");
+
+pub const CONNECTION: Opt<Option<SecretString>> = Opt::secret("database", "connection")
+    .help("This site's own database, such as sqlite:////var/lib/protector/protector.db. Without it that file below state_path.");
+
+pub const RABBIT_HOST: Opt<Option<String>> =
+    Opt::string("oslo_messaging_rabbit", "rabbit_host").help("Older way to name the broker.");
+pub const RABBIT_PORT: Opt<Option<u16>> =
+    Opt::port("oslo_messaging_rabbit", "rabbit_port").help("Older way to name the broker's port.");
+pub const RABBIT_USERID: Opt<Option<String>> =
+    Opt::string("oslo_messaging_rabbit", "rabbit_userid").help("Older way to name the broker's user.");
+pub const RABBIT_PASSWORD: Opt<Option<SecretString>> =
+    Opt::secret("oslo_messaging_rabbit", "rabbit_password").help("Older way to give the broker's password.");
+
+pub const TRUST_ROLES: Opt<Vec<String>> = Opt::list("service_credentials", "default_trust_roles")
+    .default("member,_member_")
+    .help("Roles that a tenant's trust hands to this service, as far as the tenant has them.");
+
+pub const STORAGE_DRIVER: Opt<String> = Opt::string("storage", "driver")
+    .default("pure")
+    .choices(&["pure"])
+    .help("How arrays are spoken to.");
+pub const STORAGE_CAFILE: Opt<Option<String>> =
+    Opt::string("storage", "cafile").help("PEM file by which arrays are verified, instead of the system's.");
+pub const STORAGE_VERIFY: Opt<bool> = Opt::boolean("storage", "verify_tls")
+    .default("true")
+    .help("Verify the arrays' certificates.");
+pub const STORAGE_MIN_INTERVAL: Opt<i64> = Opt::integer("storage", "min_interval_seconds")
+    .default("300")
+    .min(1)
+    .help("The shortest replication interval that the arrays take.");
+
+pub const GROUP_TYPE: Opt<String> = Opt::string("cinder", "group_type")
+    .default("protector-consistency-group")
+    .help("The group type of the Cinder groups; `protector-manage cinder group-type` makes it.");
+
+pub const ALLOWED_NETWORKS: Opt<Vec<String>> = Opt::list("security", "allowed_networks")
+    .default("")
+    .help("Networks that are refused by default and may be spoken to all the same: 127.0.0.0/8 for a demo or a lab.");
+pub const CAFILE: Opt<Option<String>> = Opt::string("security", "cafile")
+    .help("PEM file by which OpenStack endpoints are verified, instead of the system's.");
+
+pub const KEY_REPOSITORY: Opt<String> = Opt::string("secrets", "key_repository")
+    .default("$state_path/keys")
+    .help("The folder of the keys that secrets are sealed with; `protector-manage db sync` makes it.");
+
+pub const PRIVILEGED_NETWORKS: Opt<Vec<String>> = Opt::list("neutron", "privileged_networks")
+    .default("")
+    .help("Networks of other projects (names or ids) on which the service may make ports for tenants.");
+
+pub const LEASE: Opt<i64> = Opt::integer("engine", "lease_seconds")
+    .default("30")
+    .min(1)
+    .max(3600)
+    .help("How long an engine that fell silent keeps its work before another one takes it over.");
+pub const POLL: Opt<i64> = Opt::integer("engine", "poll_interval_ms")
+    .default("1000")
+    .min(50)
+    .max(60000)
+    .help("How often the engine looks for work and at slow things.");
+pub const CALL_TIMEOUT: Opt<i64> = Opt::integer("engine", "call_timeout_seconds")
+    .default("60")
+    .min(2)
+    .max(600)
+    .help("How long one call to a cloud or an array may take.");
+pub const RECEIPT_TIMEOUT: Opt<i64> = Opt::integer("engine", "receipt_timeout_seconds")
+    .default("120")
+    .min(1)
+    .help("How long a planned operation waits for the other site's receipt before it gives up, with nothing changed.");
+
+pub const SITE_USERNAME: Opt<Option<String>> =
+    Opt::string("site:*", "username").help("The other site's protector user.");
+pub const SITE_PASSWORD: Opt<Option<SecretString>> = Opt::secret("site:*", "password").help("Its password.");
+pub const SITE_PROJECT: Opt<String> = Opt::string("site:*", "project_name")
+    .default("service")
+    .help("Its project.");
+pub const SITE_USER_DOMAIN: Opt<String> = Opt::string("site:*", "user_domain_name")
+    .default("Default")
+    .help("The user's domain.");
+pub const SITE_PROJECT_DOMAIN: Opt<String> = Opt::string("site:*", "project_domain_name")
+    .default("Default")
+    .help("The project's domain.");
+
+const OWN: &[Declaration] = &[
+    *STATE_PATH.declaration(),
+    *REGION_NAME.declaration(),
+    *TRANSPORT_URL.declaration(),
+    *BIND_HOST.declaration(),
+    *BIND_PORT.declaration(),
+    *WORKERS.declaration(),
+    *CONNECTION.declaration(),
+    *RABBIT_HOST.declaration(),
+    *RABBIT_PORT.declaration(),
+    *RABBIT_USERID.declaration(),
+    *RABBIT_PASSWORD.declaration(),
+    *TRUST_ROLES.declaration(),
+    *STORAGE_DRIVER.declaration(),
+    *STORAGE_CAFILE.declaration(),
+    *STORAGE_VERIFY.declaration(),
+    *STORAGE_MIN_INTERVAL.declaration(),
+    *GROUP_TYPE.declaration(),
+    *ALLOWED_NETWORKS.declaration(),
+    *CAFILE.declaration(),
+    *KEY_REPOSITORY.declaration(),
+    *PRIVILEGED_NETWORKS.declaration(),
+    *LEASE.declaration(),
+    *POLL.declaration(),
+    *CALL_TIMEOUT.declaration(),
+    *RECEIPT_TIMEOUT.declaration(),
+    *SITE_USERNAME.declaration(),
+    *SITE_PASSWORD.declaration(),
+    *SITE_PROJECT.declaration(),
+    *SITE_USER_DOMAIN.declaration(),
+    *SITE_PROJECT_DOMAIN.declaration(),
+];
+
+/// All options of all three programs: they read the same file.
+pub fn schema() -> Schema {
+    Schema::new()
+        .with_all(logging::OPTIONS)
+        .with_all(OWN)
+        .with_all(token::OPTIONS)
+        .with_all(policy::OPTIONS)
+        .with_all(healthcheck::OPTIONS)
+}

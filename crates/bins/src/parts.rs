@@ -1,0 +1,178 @@
+//! The adapters behind the ports, made from the configuration.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use protector_arrays::DriverConfig;
+use protector_openstack::{AddressPolicy, ClientConfig, OpenStackClient};
+use protector_oslo::config::Config;
+use protector_oslo::token::KeystoneSettings;
+use protector_ports::cloud::Credentials;
+use protector_ports::secrets::{SealError, Sealer};
+use protector_ports::{Array, Cloud, Directory, Store};
+use protector_secrets::KeyRing;
+use protector_store::{SqliteStore, sqlite_dsn};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::options as opt;
+
+/// The store's sealer is the key repository.
+struct Ring(KeyRing);
+
+impl Sealer for Ring {
+    fn seal(&self, plain: &SecretString, aad: &str) -> Result<String, SealError> {
+        self.0
+            .seal(plain, aad)
+            .map_err(|error| SealError(error.to_string()))
+    }
+
+    fn open(&self, sealed: &str, aad: &str) -> Result<SecretString, SealError> {
+        self.0
+            .open(sealed, aad)
+            .map_err(|error| SealError(error.to_string()))
+    }
+}
+
+pub(crate) fn key_repository(config: &Config) -> PathBuf {
+    PathBuf::from(config.get(&opt::KEY_REPOSITORY))
+}
+
+/// The database's DSN; another database than SQLite is named, without its password, and refused.
+pub(crate) fn dsn(config: &Config) -> Result<String> {
+    let Some(connection) = config.get(&opt::CONNECTION) else {
+        return Ok(sqlite_dsn(
+            &Path::new(&config.get(&opt::STATE_PATH)).join("protector.db"),
+        ));
+    };
+    let text = connection.expose_secret();
+    if text.starts_with("sqlite:") {
+        return Ok(text.to_owned());
+    }
+    anyhow::bail!("[database] connection: {}", refused(text))
+}
+
+/// Names host and database of a DSN that can't be served, and nothing else of it.
+fn refused(dsn: &str) -> String {
+    let Some((scheme, rest)) = dsn.split_once("://") else {
+        return "it is no URL; it looks like sqlite:////var/lib/protector/protector.db".to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // Passwords may hold slashes and at-signs: the host begins after the last one.
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    let (host, database) = place.split_once('/').unwrap_or((place, ""));
+    let scheme: String = scheme
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '+')
+        .take(30)
+        .collect();
+    format!(
+        "database '{database}' on host '{host}' can't be used: this release speaks SQLite (sqlite:////path/to/file), not {scheme}"
+    )
+}
+
+pub(crate) async fn store(config: &Config) -> Result<Arc<SqliteStore>> {
+    let ring = KeyRing::load(&key_repository(config)).context("[secrets] key_repository")?;
+    let store = SqliteStore::connect(&dsn(config)?, Arc::new(Ring(ring)))
+        .await
+        .context("[database] connection")?;
+    Ok(Arc::new(store))
+}
+
+/// Loopback is refused unless the configuration names it.
+fn allows_loopback(config: &Config) -> Result<bool> {
+    let mut allowed = false;
+    for network in config.get(&opt::ALLOWED_NETWORKS) {
+        let base = network.split('/').next().unwrap_or_default();
+        let ip: IpAddr = base.parse().with_context(|| {
+            format!("[security] allowed_networks: '{network}' is not a network such as 127.0.0.0/8")
+        })?;
+        allowed |= ip.is_loopback();
+    }
+    Ok(allowed)
+}
+
+pub(crate) fn cloud(config: &Config) -> Result<Arc<dyn Cloud>> {
+    let client = OpenStackClient::new(ClientConfig {
+        cafile: config.get(&opt::CAFILE).map(PathBuf::from),
+        addresses: AddressPolicy {
+            allow_loopback: allows_loopback(config)?,
+        },
+        ..ClientConfig::default()
+    })
+    .context("[security] cafile")?;
+    Ok(Arc::new(client))
+}
+
+pub(crate) fn array(config: &Config) -> Result<Arc<dyn Array>> {
+    let driver = DriverConfig {
+        cafile: config.get(&opt::STORAGE_CAFILE).map(PathBuf::from),
+        verify_tls: config.get(&opt::STORAGE_VERIFY),
+        allow_loopback: allows_loopback(config)?,
+        min_interval_seconds: config.get(&opt::STORAGE_MIN_INTERVAL).unsigned_abs(),
+        announce_poll: poll(config).min(Duration::from_secs(5)),
+        ..DriverConfig::default()
+    };
+    protector_arrays::driver(&config.get(&opt::STORAGE_DRIVER), driver).context("[storage]")
+}
+
+pub(crate) fn poll(config: &Config) -> Duration {
+    Duration::from_millis(config.get(&opt::POLL).unsigned_abs())
+}
+
+/// This site's own protector user.
+pub(crate) fn own_credentials(config: &Config) -> Result<(KeystoneSettings, Credentials)> {
+    let settings = KeystoneSettings::from_config(config).context("[keystone_authtoken]")?;
+    let credentials = Credentials {
+        username: settings.username.clone(),
+        password: settings.password.clone(),
+        project_name: settings.project_name.clone(),
+        user_domain_name: settings.user_domain_name.clone(),
+        project_domain_name: settings.project_domain_name.clone(),
+    };
+    Ok((settings, credentials))
+}
+
+/// Who may go where.
+pub(crate) fn directory(
+    config: &Config,
+    store: Arc<dyn Store>,
+    local: protector_domain::SiteId,
+) -> Result<Directory> {
+    let (_, credentials) = own_credentials(config)?;
+    let mut configured = BTreeMap::new();
+    for group in config.groups("site:*") {
+        let name = group.trim_start_matches("site:").to_owned();
+        let (Some(username), Some(password)) = (
+            config.get_in(group, &opt::SITE_USERNAME),
+            config.get_in(group, &opt::SITE_PASSWORD),
+        ) else {
+            anyhow::bail!("section [{group}] needs username and password");
+        };
+        let credentials = Credentials {
+            username,
+            password,
+            project_name: config.get_in(group, &opt::SITE_PROJECT),
+            user_domain_name: config.get_in(group, &opt::SITE_USER_DOMAIN),
+            project_domain_name: config.get_in(group, &opt::SITE_PROJECT_DOMAIN),
+        };
+        configured.insert(name, credentials);
+    }
+    let timeout = Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs());
+    Ok(Directory::new(store, local, credentials, configured, timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_names_its_place_and_never_its_password() {
+        let text = refused("mysql+pymysql://protector:s3/cr@t!@db.example:3306/protector?charset=utf8");
+        assert!(text.contains("'protector' on host 'db.example:3306'"), "{text}");
+        assert!(!text.contains("s3") && !text.contains("cr@t"), "{text}");
+    }
+}
