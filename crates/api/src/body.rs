@@ -218,10 +218,7 @@ mod tests {
         assert!(refused(Fields::parse(b"{")).starts_with("The body is not JSON (line 1"));
         assert_eq!(refused(Fields::parse(b"[]")), "The body must be a JSON object.");
         let fields = |text: &str| Fields::parse(text.as_bytes()).unwrap();
-        assert_eq!(
-            refused(fields("{}").only("site")),
-            "Field 'site' is missing."
-        );
+        assert_eq!(refused(fields("{}").only("site")), "Field 'site' is missing.");
         assert_eq!(
             refused(fields(r#"{"site": 1}"#).only("site")),
             "Field 'site' must be a JSON object."
@@ -230,7 +227,9 @@ mod tests {
             refused(fields(r#"{"site": {}, "x": 1}"#).only("site")),
             "Field 'x' is not known here."
         );
-        let mut site = fields(r#"{"site": {"name": 5, "extra": 1}}"#).only("site").unwrap();
+        let mut site = fields(r#"{"site": {"name": 5, "extra": 1}}"#)
+            .only("site")
+            .unwrap();
         assert!(refused(site.required::<String>("name")).starts_with("Field 'site.name' is not valid: "));
         assert_eq!(refused(site.finish()), "Field 'site.extra' is not known here.");
     }

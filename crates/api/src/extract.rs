@@ -84,7 +84,11 @@ pub(crate) const STATEMENT: &str = "x-protector-statement";
 pub(crate) const DELETED: &str = "x-protector-deleted";
 
 /// What a header carries as base64 of JSON.
-pub(crate) fn carried<T: DeserializeOwned>(headers: &HeaderMap, name: &str, shown: &str) -> Answer<Option<T>> {
+pub(crate) fn carried<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    name: &str,
+    shown: &str,
+) -> Answer<Option<T>> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };

@@ -34,7 +34,11 @@ impl FromRequestParts<App> for Listing {
             .extensions
             .get::<OriginalUri>()
             .map_or_else(|| parts.uri.clone(), |original| original.0.clone());
-        Self::read(base_url(&parts.headers), uri.path(), uri.query().unwrap_or_default())
+        Self::read(
+            base_url(&parts.headers),
+            uri.path(),
+            uri.query().unwrap_or_default(),
+        )
     }
 }
 
@@ -47,7 +51,9 @@ impl Listing {
         let mut given = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             // The first of several counts, as a sort_key may be repeated.
-            given.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+            given
+                .entry(name.into_owned())
+                .or_insert_with(|| value.into_owned());
         }
         let limit = match given.get("limit") {
             None => MOST,
@@ -102,7 +108,10 @@ impl Listing {
             limit: Some(self.limit + 1),
             marker: self.filter("marker"),
             sort_key: self.filter("sort_key"),
-            ascending: self.given.get("sort_dir").is_some_and(|direction| direction == "asc"),
+            ascending: self
+                .given
+                .get("sort_dir")
+                .is_some_and(|direction| direction == "asc"),
         }
     }
 
@@ -137,7 +146,11 @@ impl Listing {
                 Some(other) => other.to_string(),
                 None => String::new(),
             });
-            if self.given.get("sort_dir").is_some_and(|direction| direction == "desc") {
+            if self
+                .given
+                .get("sort_dir")
+                .is_some_and(|direction| direction == "desc")
+            {
                 rows.reverse();
             }
         }
@@ -146,7 +159,9 @@ impl Listing {
                 .iter()
                 .position(|row| row.get("id").and_then(Value::as_str) == Some(marker.as_str()));
             let Some(index) = found else {
-                return Err(bad("Parameter 'marker' is the id of nothing in the list.".to_owned()));
+                return Err(bad(
+                    "Parameter 'marker' is the id of nothing in the list.".to_owned()
+                ));
             };
             rows.drain(..=index);
         }
@@ -173,7 +188,13 @@ mod tests {
         }
         let listing = listing("colour=red&sort_key=size").unwrap();
         assert!(listing.allow(&[], &[]).unwrap_err().message().contains("colour"));
-        assert!(listing.allow(&["colour"], &["name"]).unwrap_err().message().contains("sort_key"));
+        assert!(
+            listing
+                .allow(&["colour"], &["name"])
+                .unwrap_err()
+                .message()
+                .contains("sort_key")
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{
-    ConsistencyGroup, Group, GroupId, Member, MemberId, Operation, Policy, Site, SiteId, SyncEntry, TenantMapping,
+    ConsistencyGroup, Group, GroupId, Member, MemberId, Operation, Policy, Site, SiteId, SyncEntry,
+    TenantMapping,
 };
 use serde_json::{Value, json};
 

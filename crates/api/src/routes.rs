@@ -18,7 +18,13 @@ pub struct Route {
     handler: MethodRouter<App>,
 }
 
-fn route<H, T>(filter: MethodFilter, method: &'static str, path: &'static str, rule: &'static str, handler: H) -> Route
+fn route<H, T>(
+    filter: MethodFilter,
+    method: &'static str,
+    path: &'static str,
+    rule: &'static str,
+    handler: H,
+) -> Route
 where
     H: Handler<T, App>,
     T: 'static,

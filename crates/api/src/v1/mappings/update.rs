@@ -19,7 +19,10 @@ pub(crate) async fn update(
 ) -> Answer<Json<Value>> {
     let group = ids.group()?;
     let mappings = mappings(body.only("mappings")?)?;
-    let group = app.service.set_mappings(&caller, group, mappings, &statement).await?;
+    let group = app
+        .service
+        .set_mappings(&caller, group, mappings, &statement)
+        .await?;
     Ok(Json(json!({"mappings": group.document.mappings})))
 }
 

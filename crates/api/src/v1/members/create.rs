@@ -22,7 +22,10 @@ pub(crate) async fn create(
     let mut fields = body.only("member")?;
     let instance: ServerId = fields.required("instance_id")?;
     fields.finish()?;
-    let (group, id) = app.service.add_member(&caller, group, instance, &statement).await?;
+    let (group, id) = app
+        .service
+        .add_member(&caller, group, instance, &statement)
+        .await?;
     let shown = render::member_of(&group, id);
     Ok((StatusCode::ACCEPTED, Json(json!({"member": shown}))))
 }

@@ -21,7 +21,11 @@ pub(crate) async fn index(State(app): State<App>, By(caller): By, listing: Listi
         .filter("protection_group_id")
         .map(|text| text.parse())
         .transpose()
-        .map_err(|_| Refusal::from(Fault::bad_request("Parameter 'protection_group_id' must be an id.")))?;
+        .map_err(|_| {
+            Refusal::from(Fault::bad_request(
+                "Parameter 'protection_group_id' must be an id.",
+            ))
+        })?;
     let filter = OperationFilter {
         project: None,
         group,

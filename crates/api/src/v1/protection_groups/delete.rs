@@ -27,7 +27,9 @@ pub(crate) async fn delete(
     } else if let Some(begun) = app.service.tombstone(&caller, id).await? {
         begun
     } else {
-        app.service.delete_group(&caller, id, &statement(&headers)?).await?
+        app.service
+            .delete_group(&caller, id, &statement(&headers)?)
+            .await?
     };
     Ok((StatusCode::ACCEPTED, Json(json!({"tombstone": tombstone}))))
 }

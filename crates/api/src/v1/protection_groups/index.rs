@@ -10,7 +10,10 @@ use crate::list::Listing;
 use crate::{App, render};
 
 pub(crate) async fn index(State(app): State<App>, By(caller): By, listing: Listing) -> Answer<Response> {
-    listing.allow(&["name", "status"], &["id", "name", "status", "created_at", "updated_at"])?;
+    listing.allow(
+        &["name", "status"],
+        &["id", "name", "status", "created_at", "updated_at"],
+    )?;
     let filter = GroupFilter {
         project: None,
         name: listing.filter("name"),

@@ -17,7 +17,9 @@ pub(crate) async fn index(State(app): State<App>, listing: Listing) -> Answer<Re
     let mut rows = Vec::new();
     for site in app.service.sites().await? {
         let wanted = name.as_ref().is_none_or(|name| *name == site.name)
-            && status.as_ref().is_none_or(|status| status == site.status.as_str())
+            && status
+                .as_ref()
+                .is_none_or(|status| status == site.status.as_str())
             && kind.as_ref().is_none_or(|kind| kind == site.site_type.as_str());
         if wanted {
             let has_credentials = app.service.has_credentials(&site).await?;

@@ -19,11 +19,13 @@ pub(crate) async fn index(State(app): State<App>, listing: Listing) -> Answer<Re
         .iter()
         .map(render::tenant_mapping)
         .filter(|row| {
-            ["local_tenant", "remote_site", "remote_tenant"].iter().all(|name| {
-                listing
-                    .filter(name)
-                    .is_none_or(|wanted| row[*name].as_str() == Some(wanted.as_str()))
-            })
+            ["local_tenant", "remote_site", "remote_tenant"]
+                .iter()
+                .all(|name| {
+                    listing
+                        .filter(name)
+                        .is_none_or(|wanted| row[*name].as_str() == Some(wanted.as_str()))
+                })
         })
         .collect();
     listing.render_whole("tenant_mappings", rows)
