@@ -1,5 +1,8 @@
 //! Where the volumes of a simulated cloud live.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use serde_json::{Value, json};
 
 use crate::array::{ApiError, Fabric};
@@ -30,6 +33,8 @@ pub trait VolumeBackend: Send {
     fn snapshot(&self, volume: &str, suffix: &str) -> Result<(), String>;
     /// Destroy a snapshot.
     fn destroy_snapshot(&self, name: &str) -> Result<(), String>;
+    /// Go on with what had to wait for the storage.
+    fn settle(&self) {}
     /// The array that holds the volumes.
     fn array(&self) -> &str;
 }
@@ -40,6 +45,8 @@ pub struct FabricBackend {
     fabric: Fabric,
     array: String,
     peer: Option<String>,
+    /// Groups that the peer hasn't been seen to know yet; they are allowed to replicate as soon as it does.
+    announced: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl FabricBackend {
@@ -50,6 +57,7 @@ impl FabricBackend {
             fabric,
             array: array.to_owned(),
             peer: peer.map(str::to_owned),
+            announced: Arc::default(),
         }
     }
 
@@ -80,17 +88,20 @@ impl FabricBackend {
         }
     }
 
+    fn waiting(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What this array replicates arrives at the peer under a name with its own in front.
-    fn allow_on_peer(&self, peer: &str, group: &str) -> Result<(), String> {
+    fn allow_on_peer(&self, peer: &str, group: &str) -> Result<(), ApiError> {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("group_names", &format!("{}:{group}", self.array))
+            .append_pair("member_names", peer)
             .finish();
         let body = json!({"allowed": true});
-        match self
-            .fabric
-            .call(peer, "PATCH", "protection-groups/targets", &query, &body)
-        {
-            Err(error) if !error.errors.iter().any(|(_, text)| is_already_so(text)) => Err(error.to_string()),
+        let path = "protection-groups/targets";
+        match self.fabric.call(peer, "PATCH", path, &query, &body) {
+            Err(error) if !error.errors.iter().any(|(_, text)| text.contains("already")) => Err(error),
             _ => Ok(()),
         }
     }
@@ -177,11 +188,24 @@ impl VolumeBackend for FabricBackend {
     }
 
     fn ensure_group(&self, group: &str, replicated: bool) -> Result<(), String> {
-        self.make_so("POST", "protection-groups", &[("names", group)], &json!({}))?;
+        match self.call("POST", "protection-groups", &[("names", group)], &json!({})) {
+            Ok(_) => {}
+            // What an admin has changed since stays as it is.
+            Err(error)
+                if error
+                    .errors
+                    .iter()
+                    .any(|(_, text)| text.contains("already exists")) =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
+        }
         if let (true, Some(peer)) = (replicated, &self.peer) {
             let query = [("group_names", group), ("member_names", peer.as_str())];
             self.make_so("POST", "protection-groups/targets", &query, &json!({}))?;
-            self.allow_on_peer(peer, group)?;
+            self.waiting().insert(group.to_owned());
+            self.settle();
             // An hour, which is the driver's default.
             let schedule = json!({"replication_schedule": {"enabled": true, "frequency": 3_600_000}});
             self.make_so("PATCH", "protection-groups", &[("names", group)], &schedule)?;
@@ -220,6 +244,13 @@ impl VolumeBackend for FabricBackend {
             &[("names", name)],
             &json!({"destroyed": true}),
         )
+    }
+
+    fn settle(&self) {
+        if let Some(peer) = &self.peer {
+            self.waiting()
+                .retain(|group| self.allow_on_peer(peer, group).is_err());
+        }
     }
 
     fn array(&self) -> &str {

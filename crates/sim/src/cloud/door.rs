@@ -101,13 +101,8 @@ fn enter(world: &mut World, service: Service, call: &mut Call) -> Reply {
     }
     call.minor = minor(service, &call.headers)?;
     let mut base = format!("{}/{version}", call.root);
-    let body = if call.body.is_empty() {
-        Value::Null
-    } else if call
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/octet-stream")
-    {
+    let kind = call.headers.get(header::CONTENT_TYPE);
+    let body = if call.body.is_empty() || kind.is_some_and(|kind| kind == "application/octet-stream") {
         Value::Null
     } else {
         serde_json::from_slice(&call.body)

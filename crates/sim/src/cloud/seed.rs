@@ -8,6 +8,7 @@ use super::fault::Service;
 use super::fixtures::member;
 use super::identity::{Assignment, Identity};
 use super::policy::Caller;
+use super::volume::REPLICATION_GROUP;
 use super::world::{World, hex, uuid};
 use super::{Delays, Release};
 
@@ -83,6 +84,11 @@ pub(super) fn seed(world: &mut World, spec: &SiteSpec) {
     world.delays = spec.delays.clone();
     identity(&mut world.identity, spec);
     compute_and_volume(world, spec);
+    if spec.peer_array.is_some()
+        && let Err(reason) = world.backend.ensure_group(REPLICATION_GROUP, true)
+    {
+        tracing::warn!(reason, "the driver can't set its replication up");
+    }
     let admin = world.admin();
     if let Some(demo) = member(world, "demo") {
         tenant(world, &admin, &demo, spec);

@@ -97,6 +97,7 @@ impl World {
     pub fn tick(&mut self) {
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.now = u64::try_from(real.as_millis()).unwrap_or(u64::MAX) + self.ahead;
+        self.backend.settle();
         loop {
             let due = self
                 .jobs

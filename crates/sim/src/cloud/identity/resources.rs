@@ -151,7 +151,7 @@ pub(in super::super) fn record(what: &str, base: &str, wanted: Value) -> Value {
     let mut made = json!({"id": wanted["id"].as_str().map_or_else(hex, str::to_owned)});
     for source in [defaults, wanted] {
         for (key, value) in source.as_object().cloned().unwrap_or_default() {
-            if key != "password" && !(value.is_null() && !made[&key].is_null()) {
+            if key != "password" && (!value.is_null() || made[&key].is_null()) {
                 made[key] = value;
             }
         }

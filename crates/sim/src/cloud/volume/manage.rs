@@ -45,13 +45,12 @@ pub(super) fn manage(world: &mut World, ask: &Ask) -> Reply {
     if kind["encryption"].is_object() {
         return Err(Fault::bad("Managing to encrypted volumes is not supported."));
     }
-    if let Some(id) = source_name(reference).and_then(|name| volume_of(&name)) {
-        if world.volume.volumes.get(&id).is_some() {
-            return Err(Fault::bad(format!(
-                "Invalid volume: Unable to manage existing volume. Volume {} already managed.",
-                source_name(reference).unwrap_or_default()
-            )));
-        }
+    let known = source_name(reference).and_then(|name| volume_of(&name));
+    if known.is_some_and(|id| world.volume.volumes.get(&id).is_some()) {
+        return Err(Fault::bad(format!(
+            "Invalid volume: Unable to manage existing volume. Volume {} already managed.",
+            source_name(reference).unwrap_or_default()
+        )));
     }
     let type_name = kind["name"].as_str().unwrap_or_default().to_owned();
     quotas::check_count(world, ask.project(), &type_name)?;
