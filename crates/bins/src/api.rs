@@ -1,6 +1,8 @@
 //! protector-api: serves requests. What takes time is left to the engine, through the database.
 
+use std::future::IntoFuture;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -13,9 +15,13 @@ use protector_ports::{Store, SystemClock};
 use protector_service::{Options, Service};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
-use crate::{parts, start};
+use crate::{Files, parts, start};
+
+/// How long a stop waits for requests that have begun.
+const LAST_REQUESTS: Duration = Duration::from_secs(20);
 
 struct Database(Arc<dyn Store>);
 
@@ -31,16 +37,16 @@ impl HealthCheck for Database {
 }
 
 /// Runs until the process is asked to stop.
-pub fn serve(config: &Config) -> Result<()> {
+pub fn serve(files: &Files, config: &Config) -> Result<()> {
     let workers = usize::try_from(config.get(&opt::WORKERS)).context("[api] workers")?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
         .build()?
-        .block_on(listen(config))
+        .block_on(listen(files, config))
 }
 
-async fn listen(config: &Config) -> Result<()> {
+async fn listen(files: &Files, config: &Config) -> Result<()> {
     let store = parts::store(config).await?;
     let public_key = store
         .public_key()
@@ -55,8 +61,8 @@ async fn listen(config: &Config) -> Result<()> {
     let settings = settings.service_type(SERVICE_TYPE);
     let challenge = settings.www_authenticate_uri.clone();
     let validator = KeystoneValidator::new(settings).context("[keystone_authtoken]")?;
-    let policy_file = config.get(&POLICY_FILE);
-    let enforcer = Enforcer::load(protector_api::policy::RULES, Some(policy_file.as_ref()))
+    let policy_file = start::beside_config(files, &config.get(&POLICY_FILE));
+    let enforcer = Enforcer::load(protector_api::policy::RULES, Some(&policy_file))
         .context("[oslo_policy] policy_file")?;
     let service = Service::new(
         store.clone(),
@@ -81,15 +87,24 @@ async fn listen(config: &Config) -> Result<()> {
     let health = Health::from_config(config).with(Arc::new(Database(store)));
     let router = protector_api::router(app, AuthToken::new(Arc::new(validator), &challenge), health);
 
-    let address = format!("{}:{}", config.get(&opt::BIND_HOST), config.get(&opt::BIND_PORT));
-    let listener = TcpListener::bind(&address)
+    let (host, port) = (config.get(&opt::BIND_HOST), config.get(&opt::BIND_PORT));
+    let listener = TcpListener::bind((host.as_str(), port))
         .await
-        .with_context(|| format!("[api] bind_host, bind_port: can't listen on {address}"))?;
+        .with_context(|| format!("[api] bind_host, bind_port: can't listen on {host} port {port}"))?;
     tracing::info!(site = %local, "protector-api listens on {}", listener.local_addr()?);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(start::asked_to_stop())
-        .await
-        .context("serving ended")?;
+
+    let stop = CancellationToken::new();
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let late = async {
+        start::asked_to_stop().await;
+        tracing::info!("asked to stop: requests that have begun are finished");
+        stop.cancel();
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        result = served.into_future() => result.context("serving ended")?,
+        () = late => tracing::warn!("some requests did not end in time and are cut off"),
+    }
     tracing::info!("protector-api has stopped");
     Ok(())
 }

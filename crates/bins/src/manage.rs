@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -105,10 +107,27 @@ fn say(text: &str) -> Result<()> {
 
 async fn sync(config: &Config) -> Result<()> {
     let dsn = parts::dsn(config)?;
+    let state = PathBuf::from(config.get(&opt::STATE_PATH));
     let repository = parts::key_repository(config);
+    let pair = repository.join("site.key");
+    let found = protector_store::schema_version(&dsn)
+        .await
+        .context("[database] connection")?;
+    if found.is_some() && !pair.exists() {
+        anyhow::bail!(
+            "[secrets] key_repository: the database belongs to a site whose keys are not in {}: restore them from a backup, \
+             or name the right directory",
+            repository.display()
+        );
+    }
+    std::fs::create_dir_all(&state)
+        .with_context(|| format!("[DEFAULT] state_path: can't make {}", state.display()))?;
+    let new_keys = !pair.exists();
     KeyRing::create(&repository).context("[secrets] key_repository")?;
-    let keys =
-        SiteKeys::load_or_generate(&repository.join("site.key")).context("[secrets] key_repository")?;
+    let keys = SiteKeys::load_or_generate(&pair).context("[secrets] key_repository")?;
+    let made = if new_keys { "were made" } else { "are there" };
+    say(&format!("The site's keys {made}: {}.", repository.display()))?;
+
     let identity = NewIdentity {
         id: None,
         public_key: Some(keys.public_key_base64()),
@@ -116,6 +135,7 @@ async fn sync(config: &Config) -> Result<()> {
     let migrated = protector_store::migrate(&dsn, &identity)
         .await
         .context("[database] connection")?;
+    let database = parts::file_of(&dsn);
     match &migrated.from {
         Some(from) if *from == migrated.to => {
             say(&format!("The schema is up to date: version {}.", migrated.to))?
@@ -124,9 +144,62 @@ async fn sync(config: &Config) -> Result<()> {
             "The schema was upgraded from version {from} to {}.",
             migrated.to
         ))?,
-        None => say(&format!("The schema was made: version {}.", migrated.to))?,
+        None => {
+            private(&database)?;
+            say(&format!(
+                "The schema was made: version {} in {}.",
+                migrated.to,
+                database.display()
+            ))?;
+        }
     }
+    hand_over(&state, &repository, &database)?;
     say(&format!("This is site {}.", migrated.site_id))
+}
+
+/// SQLite's files, as far as they are there.
+fn files_of(database: &Path) -> Vec<PathBuf> {
+    ["", "-wal", "-shm"]
+        .iter()
+        .map(|end| {
+            let mut name = database.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        })
+        .filter(|path| path.exists())
+        .collect()
+}
+
+/// What the database holds is the operator's business, not that of every user of the machine.
+fn private(database: &Path) -> Result<()> {
+    for file in files_of(database) {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640))
+            .with_context(|| format!("can't change the mode of {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// What root made is given to the owner of the state directory: the services run as that user.
+fn hand_over(state: &Path, repository: &Path, database: &Path) -> Result<()> {
+    let owner = std::fs::metadata(state).with_context(|| format!("can't look at {}", state.display()))?;
+    let mut files = files_of(database);
+    files.push(repository.to_owned());
+    for entry in std::fs::read_dir(repository)? {
+        files.push(entry?.path());
+    }
+    for file in files {
+        let now = std::fs::metadata(&file)?;
+        if now.uid() == 0 && owner.uid() != 0 {
+            chown(&file, Some(owner.uid()), Some(owner.gid())).with_context(|| {
+                format!(
+                    "can't give {} to the owner of {}",
+                    file.display(),
+                    state.display()
+                )
+            })?;
+        }
+    }
+    Ok(())
 }
 
 async fn version(config: &Config) -> Result<()> {
@@ -144,6 +217,7 @@ async fn group_type(config: &Config, name: Option<String>) -> Result<()> {
     let name = name.unwrap_or_else(|| config.get(&opt::GROUP_TYPE));
     let (settings, credentials) = parts::own_credentials(config)?;
     let access = Access {
+        // Only tells this call's tokens from others: the site may not be registered yet.
         site: SiteId(uuid::Uuid::nil()),
         site_name: "this site".to_owned(),
         auth_url: settings.auth_url.to_string(),

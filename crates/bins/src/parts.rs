@@ -55,6 +55,11 @@ pub(crate) fn dsn(config: &Config) -> Result<String> {
     anyhow::bail!("[database] connection: {}", refused(text))
 }
 
+/// The file of a DSN that [`dsn`] has let through.
+pub(crate) fn file_of(dsn: &str) -> PathBuf {
+    PathBuf::from(dsn.strip_prefix("sqlite:///").unwrap_or(dsn))
+}
+
 /// Names host and database of a DSN that can't be served, and nothing else of it.
 fn refused(dsn: &str) -> String {
     let Some((scheme, rest)) = dsn.split_once("://") else {
@@ -82,17 +87,39 @@ pub(crate) async fn store(config: &Config) -> Result<Arc<SqliteStore>> {
     Ok(Arc::new(store))
 }
 
-/// Loopback is refused unless the configuration names it.
+/// Whether clouds and arrays may be on this machine: refused unless the configuration names loopback.
 fn allows_loopback(config: &Config) -> Result<bool> {
     let mut allowed = false;
     for network in config.get(&opt::ALLOWED_NETWORKS) {
-        let base = network.split('/').next().unwrap_or_default();
-        let ip: IpAddr = base.parse().with_context(|| {
-            format!("[security] allowed_networks: '{network}' is not a network such as 127.0.0.0/8")
-        })?;
-        allowed |= ip.is_loopback();
+        let place =
+            || format!("[security] allowed_networks: '{network}' is not a network such as 127.0.0.0/8");
+        let address = first_address(&network).with_context(place)?;
+        if address.is_loopback() {
+            allowed = true;
+        } else {
+            tracing::info!(
+                "[security] allowed_networks: {network} is allowed anyway; only loopback has to be named"
+            );
+        }
     }
     Ok(allowed)
+}
+
+/// Of a network in CIDR notation, or of a single address.
+fn first_address(network: &str) -> Option<IpAddr> {
+    let (address, prefix) = network
+        .split_once('/')
+        .map_or((network, None), |(address, prefix)| (address, Some(prefix)));
+    let address: IpAddr = address.parse().ok()?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    match prefix {
+        None => Some(address),
+        Some(prefix) => prefix
+            .parse::<u8>()
+            .ok()
+            .filter(|bits| *bits <= longest)
+            .map(|_| address),
+    }
 }
 
 pub(crate) fn cloud(config: &Config) -> Result<Arc<dyn Cloud>> {
@@ -168,6 +195,22 @@ pub(crate) fn directory(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_has_an_address_and_a_prefix_that_fits() {
+        assert!(first_address("127.0.0.0/8").unwrap().is_loopback());
+        assert!(first_address("::1").unwrap().is_loopback());
+        for wrong in [
+            "",
+            "loopback",
+            "127.0.0.0/33",
+            "127.0.0.0/",
+            "::1/129",
+            "10.0.0.0/8/8",
+        ] {
+            assert_eq!(first_address(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_refused_connection_names_its_place_and_never_its_password() {

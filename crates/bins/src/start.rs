@@ -1,6 +1,6 @@
 //! How a program begins: its files, its options, its log, and one clear line where it can't.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -52,18 +52,31 @@ pub fn log(name: &str, config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Runs the program's body. A failure is one line on stderr with all its causes.
+/// Runs the program's body. A failure is told once, with all its causes: in the log, which goes to stderr too, or
+/// on stderr alone where the log isn't set up.
 pub fn run(program: &str, body: impl FnOnce() -> Result<()>) -> ExitCode {
     // One TLS provider for everything; setting it a second time changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match body() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{program}: {error:#}");
-            tracing::error!("{error:#}");
+            if tracing::dispatcher::has_been_set() {
+                tracing::error!("{program} stops: {error:#}");
+            } else {
+                eprintln!("{program}: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// A file that the configuration names without a directory lies beside the first configuration file.
+pub(crate) fn beside_config(files: &Files, name: &str) -> PathBuf {
+    let first = files
+        .config_file
+        .first()
+        .map_or(Path::new(DEFAULT_FILE), PathBuf::as_path);
+    first.parent().unwrap_or(Path::new(".")).join(name)
 }
 
 /// Fires when the process is asked to end.

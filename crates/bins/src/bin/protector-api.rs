@@ -17,6 +17,6 @@ fn main() -> ExitCode {
     protector_bins::run("protector-api", || {
         let config = arguments.files.load()?;
         protector_bins::log("protector-api", &config)?;
-        protector_bins::api::serve(&config)
+        protector_bins::api::serve(&arguments.files, &config)
     })
 }
