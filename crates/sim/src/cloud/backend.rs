@@ -33,8 +33,10 @@ pub trait VolumeBackend: Send {
     fn snapshot(&self, volume: &str, suffix: &str) -> Result<(), String>;
     /// Destroy a snapshot.
     fn destroy_snapshot(&self, name: &str) -> Result<(), String>;
-    /// Go on with what had to wait for the storage.
-    fn settle(&self) {}
+    /// Go on with what had to wait for the storage. Tells whether nothing waits any more.
+    fn settle(&self) -> bool {
+        true
+    }
     /// The array that holds the volumes.
     fn array(&self) -> &str;
 }
@@ -246,11 +248,12 @@ impl VolumeBackend for FabricBackend {
         )
     }
 
-    fn settle(&self) {
+    fn settle(&self) -> bool {
+        let mut waiting = self.waiting();
         if let Some(peer) = &self.peer {
-            self.waiting()
-                .retain(|group| self.allow_on_peer(peer, group).is_err());
+            waiting.retain(|group| self.allow_on_peer(peer, group).is_err());
         }
+        waiting.is_empty()
     }
 
     fn array(&self) -> &str {

@@ -91,6 +91,16 @@ pub(super) fn seed(world: &mut World, spec: &SiteSpec) {
     }
     let admin = world.admin();
     if let Some(demo) = member(world, "demo") {
+        // Room for a workload. Everybody else, the service project too, has what a new cloud gives.
+        let room = [
+            ("volumes", 1000),
+            ("gigabytes", 100_000),
+            ("snapshots", 1000),
+            ("groups", 100),
+        ];
+        let room = room.map(|(name, limit)| (name.to_owned(), limit));
+        let project = demo.project_id.clone().unwrap_or_default();
+        world.volume.project_quotas.insert(project, room.into());
         tenant(world, &admin, &demo, spec);
     }
 }

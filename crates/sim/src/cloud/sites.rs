@@ -1,6 +1,7 @@
 //! Two sites with their arrays, all listening.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use super::control;
 use super::seed::SiteSpec;
@@ -39,6 +40,10 @@ pub struct Sites {
     control: Option<Server>,
 }
 
+/// How many times the arrays are asked whether they know of each other's groups. A link that is down doesn't
+/// keep a cloud from starting.
+const PATIENCE: usize = 300;
+
 fn local() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
@@ -76,6 +81,13 @@ impl Sites {
             })?;
             served.push(listening);
             clouds.push(cloud);
+        }
+        // Cinder isn't up before its driver has set the replication up.
+        for _ in 0..PATIENCE {
+            if clouds.iter().all(|cloud: &Cloud| cloud.world().backend.settle()) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let control = match control {
             Some(address) => {

@@ -239,6 +239,10 @@ async fn tenants_see_few_extra_specs() {
     };
     assert_eq!(specs(&demo).await, json!({"replication_enabled": "<is> True"}));
     assert_eq!(specs(&admin).await["replication_type"], "<in> async");
-    let limits = demo.get("/volume/limits").await.is(200);
+    let limits = User::named(cloud, "protector")
+        .await
+        .get("/volume/limits")
+        .await
+        .is(200);
     assert_eq!(limits["limits"]["absolute"]["maxTotalVolumes"], 10);
 }
