@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 #[derive(Debug)]
 pub struct Refusal {
     fault: Fault,
-    facts: Map<String, Value>,
+    facts: Option<Box<Map<String, Value>>>,
 }
 
 pub type Answer<T> = Result<T, Refusal>;
@@ -29,10 +29,7 @@ impl Refusal {
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            facts: Map::new(),
-        }
+        Self { fault, facts: None }
     }
 }
 
@@ -44,7 +41,7 @@ impl From<Error> for Refusal {
             Error::Forbidden(message) => Fault::forbidden(message).into(),
             Error::Conflict { message, facts } => Refusal {
                 fault: Fault::conflict(message),
-                facts,
+                facts: Some(Box::new(facts)),
             },
             Error::Unavailable { .. } => {
                 tracing::warn!("503 Service Unavailable: {}", chain(&error));
@@ -60,14 +57,14 @@ impl From<Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        if self.facts.is_empty() {
+        let Some(facts) = self.facts else {
             return self.fault.into_response();
-        }
+        };
         let status = self.fault.status();
         let mut inner = Map::new();
         inner.insert("code".to_owned(), json!(status.as_u16()));
         inner.insert("message".to_owned(), json!(self.fault.message()));
-        inner.extend(self.facts);
+        inner.extend(*facts);
         let mut body = Map::new();
         body.insert(faults::name(status).to_owned(), Value::Object(inner));
         (status, axum::Json(body)).into_response()
@@ -102,7 +99,7 @@ mod tests {
     fn facts_stand_beside_code_and_message() {
         let refusal: Refusal = Error::conflict("Go there.").with("sync_status", "pending").into();
         assert_eq!(refusal.status(), StatusCode::CONFLICT);
-        assert_eq!(refusal.facts["sync_status"], "pending");
+        assert_eq!(refusal.facts.unwrap()["sync_status"], "pending");
     }
 
     #[test]
