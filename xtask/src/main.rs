@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's own commands: `cargo xtask <command>`. One file per command.
+#![allow(clippy::print_stdout, reason = "printing is what these commands are for")]
+
+mod check;
+mod conformance;
+mod dependencies;
+mod junit;
+mod results;
+mod shell;
+mod suites;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What one does to this repository")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Format, lints, the dependency rule, sizes and words
+    Check,
+    /// Everything that has to pass
+    Test {
+        /// Leave out what needs the real control planes
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Which promises of docs/requirements.md have been seen to hold for this tree
+    Conformance,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let passed = match Cli::parse().command {
+        Command::Check => check::run()?,
+        Command::Test { quick } => test::run(quick)?,
+        Command::Conformance => conformance::run()?,
+    };
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

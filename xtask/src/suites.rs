@@ -1,0 +1,293 @@
+//! The suites of the test command: what there is, what each one needs, how it is run.
+
+use std::fs;
+
+use anyhow::ensure;
+use serde_json::Value;
+
+use crate::results::Tally;
+use crate::{check, junit, shell};
+
+/// Where development keeps its Python packages.
+const VENV: &str = ".run/venv";
+const CLIENT: &str = "clients/python-protectorclient";
+const PACKAGES: &[&str] = &[
+    "python-openstackclient",
+    "python-cinderclient",
+    "requests-mock",
+    "pytest",
+    "py-pure-client",
+];
+
+pub struct Suite {
+    pub name: &'static str,
+    /// One of these has to be in the repository, or the suite isn't part of it yet.
+    pub exists: &'static [&'static str],
+    /// Whether it needs the real control planes.
+    pub real: bool,
+    /// Whether it runs the release programs, so that its tests can prove promises.
+    pub release: bool,
+    pub run: fn() -> anyhow::Result<Tally>,
+}
+
+/// In the order in which they run. `build` stands behind the tests of the workspace because these build the
+/// programs too, with the features that tests ask for.
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "install",
+        exists: &["Cargo.toml"],
+        real: false,
+        release: false,
+        run: install,
+    },
+    Suite {
+        name: "check",
+        exists: &["Cargo.toml"],
+        real: false,
+        release: false,
+        run: check::all,
+    },
+    Suite {
+        name: "workspace",
+        exists: &["crates"],
+        real: false,
+        release: false,
+        run: workspace,
+    },
+    Suite {
+        name: "doc",
+        exists: &["crates"],
+        real: false,
+        release: false,
+        run: doc,
+    },
+    Suite {
+        name: "build",
+        exists: &["crates"],
+        real: false,
+        release: false,
+        run: build,
+    },
+    Suite {
+        name: "client",
+        exists: &["clients/python-protectorclient/tests"],
+        real: false,
+        release: false,
+        run: client,
+    },
+    Suite {
+        name: "black-box",
+        exists: &["tests/tests"],
+        real: false,
+        release: true,
+        run: black_box,
+    },
+    Suite {
+        name: "demo",
+        exists: &["crates/dev/src/demo.rs", "crates/dev/src/demo"],
+        real: false,
+        release: true,
+        run: || command("demo", 10, &[&program("protector-dev")?, "demo"]),
+    },
+    Suite {
+        name: "simulator-openstack",
+        exists: &["crates/sim/checks/openstack_client.py"],
+        real: false,
+        release: false,
+        run: || python("simulator-openstack", "crates/sim/checks/openstack_client.py"),
+    },
+    Suite {
+        name: "simulator-array",
+        exists: &["crates/sim/checks/pure_client.py"],
+        real: false,
+        release: false,
+        run: || python("simulator-array", "crates/sim/checks/pure_client.py"),
+    },
+    Suite {
+        name: "lab",
+        exists: &["xtask/src/lab.rs", "xtask/src/lab"],
+        real: true,
+        release: true,
+        run: lab,
+    },
+    Suite {
+        name: "equality",
+        exists: &["lab/equality.py", "lab/equality"],
+        real: true,
+        release: true,
+        run: || xtask("equality", 15, &["lab", "equality"]),
+    },
+    Suite {
+        name: "lab-down",
+        exists: &["xtask/src/lab.rs", "xtask/src/lab"],
+        real: true,
+        release: false,
+        run: || xtask("lab-down", 5, &["lab", "down"]),
+    },
+];
+
+fn install() -> anyhow::Result<Tally> {
+    let python = format!("{VENV}/bin/python");
+    if !shell::available(&[
+        &shell::root().join(&python).to_string_lossy(),
+        "-m",
+        "pip",
+        "--version",
+    ]) {
+        ensure!(
+            shell::run("venv", 5, &["python3", "-m", "venv", "--clear", VENV])?.success,
+            "no virtual environment"
+        );
+    }
+    let mut pip = vec![
+        &*python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ];
+    pip.extend(PACKAGES);
+    if shell::root().join(CLIENT).exists() {
+        pip.extend(["--editable", CLIENT]);
+    }
+    Ok(Tally::single(
+        "python packages",
+        shell::run("pip", 10, &pip)?.success,
+    ))
+}
+
+fn workspace() -> anyhow::Result<Tally> {
+    rust_tests("workspace", 45, &["--workspace", "--exclude", "protector-tests"])
+}
+
+fn black_box() -> anyhow::Result<Tally> {
+    rust_tests("black-box", 20, &["--package", "protector-tests"])
+}
+
+/// By nextest where it is installed, by `cargo test` where not.
+fn rust_tests(name: &str, minutes: u32, what: &[&str]) -> anyhow::Result<Tally> {
+    if !shell::available(&["cargo", "nextest", "--version"]) {
+        let mut command = vec![
+            "cargo",
+            "test",
+            "--release",
+            "--locked",
+            "--no-fail-fast",
+            "--all-targets",
+        ];
+        command.extend(what);
+        let output = shell::run(name, minutes, &command)?;
+        return Ok(junit::cargo_test(&output.lines)?.settle(name, output.success));
+    }
+    let report = target()?.join("nextest/default/junit.xml");
+    if report.exists() {
+        fs::remove_file(&report)?;
+    }
+    let mut command = vec![
+        "cargo",
+        "nextest",
+        "run",
+        "--release",
+        "--locked",
+        "--status-level",
+        "fail",
+    ];
+    command.extend(what);
+    let output = shell::run(name, minutes, &command)?;
+    let mut tally = if report.exists() {
+        junit::parse(&fs::read_to_string(&report)?)?
+    } else {
+        Tally::default()
+    };
+    tally.skipped += junit::skipped_by_nextest(&output.lines)?;
+    Ok(tally.settle(name, output.success))
+}
+
+fn doc() -> anyhow::Result<Tally> {
+    let output = shell::run(
+        "doc",
+        15,
+        &["cargo", "test", "--release", "--locked", "--workspace", "--doc"],
+    )?;
+    Ok(junit::cargo_test(&output.lines)?.settle("doc", output.success))
+}
+
+fn build() -> anyhow::Result<Tally> {
+    let output = shell::run(
+        "build",
+        30,
+        &["cargo", "build", "--release", "--locked", "--workspace", "--bins"],
+    )?;
+    Ok(Tally::single("release programs", output.success))
+}
+
+fn client() -> anyhow::Result<Tally> {
+    let report = shell::root().join(".run/logs/client.xml");
+    if report.exists() {
+        fs::remove_file(&report)?;
+    }
+    let python = format!("{VENV}/bin/python");
+    let xml = format!("--junitxml={}", report.display());
+    let tests = format!("{CLIENT}/tests");
+    let output = shell::run(
+        "client",
+        10,
+        &[
+            &python,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            &xml,
+            &tests,
+        ],
+    )?;
+    let tally = if report.exists() {
+        junit::parse(&fs::read_to_string(&report)?)?
+    } else {
+        Tally::default()
+    };
+    Ok(tally.settle("client", output.success))
+}
+
+fn lab() -> anyhow::Result<Tally> {
+    let mut tally = xtask("lab-up", 20, &["lab", "up"])?;
+    if tally.failed == 0 {
+        tally.merge(xtask("lab-test", 20, &["lab", "test"])?);
+    }
+    Ok(tally)
+}
+
+fn xtask(log: &str, minutes: u32, arguments: &[&str]) -> anyhow::Result<Tally> {
+    let this = std::env::current_exe()?.to_string_lossy().into_owned();
+    let mut line = vec![&*this];
+    line.extend(arguments);
+    command(log, minutes, &line)
+}
+
+fn python(log: &str, script: &str) -> anyhow::Result<Tally> {
+    command(log, 10, &[&format!("{VENV}/bin/python"), script])
+}
+
+/// A program that says itself what it tested; one that says nothing is one test.
+fn command(log: &str, minutes: u32, line: &[&str]) -> anyhow::Result<Tally> {
+    let output = shell::run(log, minutes, line)?;
+    let tally = Tally::from_lines(&output.lines).unwrap_or_else(|| Tally::single(log, output.success));
+    Ok(tally.settle(log, output.success))
+}
+
+fn program(name: &str) -> anyhow::Result<String> {
+    Ok(target()?
+        .join("release")
+        .join(name)
+        .to_string_lossy()
+        .into_owned())
+}
+
+fn target() -> anyhow::Result<std::path::PathBuf> {
+    let metadata = shell::capture(&["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"])?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    Ok(metadata["target_directory"].as_str().unwrap_or("target").into())
+}
