@@ -23,6 +23,11 @@ use crate::{Files, parts};
     name = "protector-manage",
     version,
     about = "Administer this site's protector",
+    after_help = "A new site, once protector.conf is written:\n  \
+                  protector-manage db sync             makes the keys, the database and the site's identity\n  \
+                  protector-manage cinder group-type   makes the group type that protection groups need in Cinder\n\n\
+                  Run them as the user that the services run as, or as root: what is made then is given to\n\
+                  the owner of state_path. 'config sample' and 'policy sample' print files to begin with.",
     arg_required_else_help = true
 )]
 pub struct Manage {
@@ -226,18 +231,22 @@ async fn group_type(config: &Config, name: Option<String>) -> Result<()> {
         timeout: Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs()),
     };
     let cloud = parts::cloud(config)?;
-    if cloud
-        .group_types(&access)
-        .await?
-        .iter()
-        .any(|one| one.name == name)
-    {
+    let (spec, wanted) = ("consistent_group_snapshot_enabled", "<is> True");
+    let present = cloud.group_types(&access).await?;
+    if let Some(found) = present.into_iter().find(|one| one.name == name) {
+        if found.group_specs.get(spec).is_none_or(|value| value != wanted) {
+            anyhow::bail!(
+                "Cinder has a group type '{name}' without {spec}='{wanted}': set that, or choose another name"
+            );
+        }
+        if !found.is_public {
+            anyhow::bail!(
+                "Cinder has a group type '{name}' that is not public, so tenants can't use it: choose another name"
+            );
+        }
         return say(&format!("Cinder has the group type '{name}' already."));
     }
-    let specs = BTreeMap::from([(
-        "consistent_group_snapshot_enabled".to_owned(),
-        "<is> True".to_owned(),
-    )]);
+    let specs = BTreeMap::from([(spec.to_owned(), wanted.to_owned())]);
     cloud.create_group_type(&access, &name, &specs).await?;
     say(&format!("Cinder has the group type '{name}' now."))
 }
