@@ -67,7 +67,8 @@ pub fn breaches(metadata: &Value) -> anyhow::Result<Vec<String>> {
                 continue;
             }
             let in_tests = dependency["kind"] == "dev";
-            if !allowed.contains(&target) && !(in_tests && name != "tests" && IN_TESTS.contains(&target)) {
+            let for_its_tests = in_tests && name != "tests" && IN_TESTS.contains(&target);
+            if !allowed.contains(&target) && !for_its_tests {
                 let how = if in_tests { " in its tests" } else { "" };
                 found.push(format!("{name} must not depend on {target}{how}"));
             }

@@ -73,16 +73,21 @@ impl Tally {
                 tally.add(name, passed);
             }
         }
-        let counts = values().filter_map(|it| {
-            Some([it["passed"].as_u64()?, it["failed"].as_u64()?, {
-                it["skipped"].as_u64().unwrap_or(0)
-            }])
-        });
-        if let Some([passed, failed, skipped]) = counts.last() {
+        if let Some([passed, failed, skipped]) = values().filter_map(|it| counts(&it)).next_back() {
             (tally.passed, tally.failed, tally.skipped) = (passed, failed.max(tally.failed), skipped);
         }
         (tally.passed + tally.failed + tally.skipped > 0).then_some(tally)
     }
+}
+
+/// Passed, failed, skipped: as numbers, or as a number of checks and a list of those that failed.
+fn counts(value: &Value) -> Option<[u64; 3]> {
+    let skipped = value["skipped"].as_u64().unwrap_or(0);
+    if let (Some(checks), Some(failed)) = (value["checks"].as_u64(), value["failed"].as_array()) {
+        let failed = failed.len() as u64;
+        return Some([checks.saturating_sub(failed), failed, skipped]);
+    }
+    Some([value["passed"].as_u64()?, value["failed"].as_u64()?, skipped])
 }
 
 /// The content of the working tree, as a name: the tree of the last commit, and a mark of what differs from it.
@@ -180,6 +185,12 @@ mod tests {
             (3, 0, 1, 1)
         );
         assert_eq!(Tally::from_lines(&lines(&["nothing"])), None);
+    }
+
+    #[test]
+    fn a_program_may_list_what_failed() {
+        let tally = Tally::from_lines(&lines(&[r#"{"ok":false,"checks":5,"failed":["login"]}"#])).unwrap();
+        assert_eq!((tally.passed, tally.failed), (4, 1));
     }
 
     #[test]

@@ -94,14 +94,14 @@ pub const SUITES: &[Suite] = &[
         exists: &["crates/sim/checks/openstack_client.py"],
         real: false,
         release: false,
-        run: || python("simulator-openstack", "crates/sim/checks/openstack_client.py"),
+        run: || simulator("simulator-openstack", "openstack_client.py", "sites"),
     },
     Suite {
         name: "simulator-array",
         exists: &["crates/sim/checks/pure_client.py"],
         real: false,
         release: false,
-        run: || python("simulator-array", "crates/sim/checks/pure_client.py"),
+        run: || simulator("simulator-array", "pure_client.py", "arrays"),
     },
     Suite {
         name: "lab",
@@ -139,6 +139,7 @@ fn install() -> anyhow::Result<Tally> {
             "no virtual environment"
         );
     }
+    let editable = format!("{CLIENT}[test]");
     let mut pip = vec![
         &*python,
         "-m",
@@ -149,7 +150,7 @@ fn install() -> anyhow::Result<Tally> {
     ];
     pip.extend(PACKAGES);
     if shell::root().join(CLIENT).exists() {
-        pip.extend(["--editable", CLIENT]);
+        pip.extend(["--editable", &*editable]);
     }
     Ok(Tally::single(
         "python packages",
@@ -267,8 +268,36 @@ fn xtask(log: &str, minutes: u32, arguments: &[&str]) -> anyhow::Result<Tally> {
     command(log, minutes, &line)
 }
 
-fn python(log: &str, script: &str) -> anyhow::Result<Tally> {
-    command(log, 10, &[&format!("{VENV}/bin/python"), script])
+/// A public client against a simulated site: neither knows the other, so neither hides the other's mistakes.
+fn simulator(log: &str, check: &str, example: &str) -> anyhow::Result<Tally> {
+    let build = [
+        "cargo",
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "protector-sim",
+        "--example",
+        example,
+    ];
+    ensure!(
+        shell::run(&format!("{log}-build"), 15, &build)?.success,
+        "the example {example} can't be built"
+    );
+    let venv = shell::root().join(VENV).join("bin");
+    let (python, openstack) = (venv.join("python"), venv.join("openstack"));
+    let check = format!("crates/sim/checks/{check}");
+    let example = program(&format!("examples/{example}"))?;
+    command(
+        log,
+        10,
+        &[
+            &python.to_string_lossy(),
+            &check,
+            &example,
+            &openstack.to_string_lossy(),
+        ],
+    )
 }
 
 /// A program that says itself what it tested; one that says nothing is one test.
