@@ -68,25 +68,32 @@ wait_port() {                  # wait_port NAME PORT SECONDS
 # --- what must be there ----------------------------------------------------------------------------------------
 install() {
     if ! [ -x /usr/sbin/mariadbd ] || ! [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || ! [ -x /usr/bin/memcached ] ||
-        ! command -v gcc >/dev/null || ! command -v openssl >/dev/null; then
-        say "Debian packages: mariadb-server rabbitmq-server memcached"
+        ! command -v gcc >/dev/null || ! command -v openssl >/dev/null || ! [ -x /sbin/iscsiadm ]; then
+        # open-iscsi as on every hypervisor: without its manual scans os-brick wants a lock by the volume's
+        # service_uuid, which Cinder leaves empty on a managed volume until cinder-volume restarts.
+        say "Debian packages: mariadb-server rabbitmq-server memcached open-iscsi"
         # The packages' own services must not start: the lab starts its own, with its own data.
         local guard=/usr/sbin/policy-rc.d made=
         [ -e $guard ] || { printf '#!/bin/sh\nexit 101\n' >$guard; chmod 755 $guard; made=yes; }
         { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-            mariadb-server rabbitmq-server memcached openssl gcc libc6-dev procps; } >"$LOG/apt.log" 2>&1
+            mariadb-server rabbitmq-server memcached open-iscsi openssl gcc libc6-dev procps; } >"$LOG/apt.log" 2>&1
         local rc=$?
         [ -n "$made" ] && rm -f $guard
         [ $rc = 0 ] || die "apt, see $LOG/apt.log"
     fi
+    local uv
+    uv=$(command -v uv) || { [ -x "$DIR/uv/bin/uv" ] || { python3 -m venv "$DIR/uv" && "$DIR/uv/bin/pip" install -q uv; }; uv=$DIR/uv/bin/uv; }
     if ! [ -e "$VENV/.lab-ok" ]; then
         say "Python packages: OpenStack 2025.1"
-        local uv
-        uv=$(command -v uv) || { [ -x "$DIR/uv/bin/uv" ] || { python3 -m venv "$DIR/uv" && "$DIR/uv/bin/pip" install -q uv; }; uv=$DIR/uv/bin/uv; }
         { [ -e "$VENV/bin/python" ] || "$uv" venv -q --python 3.11 "$VENV"
           "$uv" pip install --python "$VENV/bin/python" -r "$HERE/requirements-lock.txt"; } >"$LOG/pip.log" 2>&1 || die "pip, see $LOG/pip.log"
         touch "$VENV/.lab-ok"
     fi
+    # The client of this tree, in place.
+    [ -e "$VENV/bin/openstack" ] && ! ls "$VENV"/lib/python3*/site-packages/*protectorclient*.dist-info >/dev/null 2>&1 && {
+        "$uv" pip install --python "$VENV/bin/python" -e "$REPO/clients/python-protectorclient" >>"$LOG/pip.log" 2>&1 || die "pip, see $LOG/pip.log"
+    }
+    return 0
 }
 
 render() {
@@ -237,15 +244,18 @@ protector_up() {
         for b in protector-api protector-engine protector-manage; do [ -x "$BIN/$b" ] || die "$BIN/$b is not built: cargo build --release --bins"; done
         E=$DIR/site-$l/protector; mkdir -p "$E"
         python3 "$HERE/render.py" "$HERE/protector" "$E" SITE=site-$l STATE="$E" PORT=$(port $l protector) \
-            KEYSTONE_PORT=$(port $l keystone) ARRAY_CERTIFICATE="$(array_certificate)" || die render
-        "$BIN/protector-manage" --config-file "$E/protector.conf" db sync >>"$LOG/protector-manage-$l.log" 2>&1 || die "db sync, see $LOG/protector-manage-$l.log"
+            KEYSTONE_PORT=$(port $l keystone) ARRAY_CERTIFICATES="$(array_certificates)" || die render
+        for job in "db sync" "cinder group-type"; do
+            "$BIN/protector-manage" --config-file "$E/protector.conf" $job >>"$LOG/protector-manage-$l.log" 2>&1 || die "$job, see $LOG/protector-manage-$l.log"
+        done
         start protector-api-$l "$BIN/protector-api" --config-file "$E/protector.conf"
         start protector-engine-$l "$BIN/protector-engine" --config-file "$E/protector.conf"
     done
     for l in $SITES; do wait_port protector-api-$l $(port $l protector) 30; done
     say "protector is up on both sites"
 }
-array_certificate() { ls "$DIR"/arrays/tls/*cert*.pem "$DIR"/arrays/tls/*.crt 2>/dev/null | head -1; }
+# Both arrays sign their own certificates; protector is given both.
+array_certificates() { cat "$DIR"/arrays/tls/*.crt >"$DIR/arrays/ca.pem" && echo "$DIR/arrays/ca.pem"; }
 protector_down() { local l; for l in $SITES; do stop protector-engine-$l; stop protector-api-$l; done; }
 
 case $CMD in
