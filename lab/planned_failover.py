@@ -1,9 +1,8 @@
-"""planned_failover.py LAB RESULTS : a tenant's group moves from the real site-a to the real site-b.
+"""planned_failover.py LAB : a tenant's group moves from the real site-a to the real site-b.
 
 What a user does goes through `openstack protector ...` alone; what came of it is looked at with the ordinary
 `openstack` and `cinder` clients, and through the arrays' control interface (the data). Every run has names of its
-own, so the lab can be used again and again. Each check is a line, and a line of JSON in RESULTS; the last line on
-stdout is JSON too.
+own, so the lab can be used again and again. Each check is a line of JSON, and so is the summary at the end.
 """
 import concurrent.futures
 import json
@@ -18,7 +17,7 @@ import urllib.request
 import openstack
 import yaml
 
-LAB, RESULTS = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+LAB = pathlib.Path(sys.argv[1]).resolve()
 RUN = '%x' % int(time.time())
 CONTROL = 'http://127.0.0.1:17070/control'
 TOKENS = {'site-a': 'aaaaaaaa-0000-4000-8000-00000000000a', 'site-b': 'bbbbbbbb-0000-4000-8000-00000000000b'}
@@ -32,7 +31,9 @@ CHECKS = []
 
 def check(name, clauses, passed, detail=''):
     CHECKS.append({'test': 'lab::' + name, 'clauses': clauses, 'passed': bool(passed)})
-    print('%s %s%s' % ('PASS' if passed else 'FAIL', name, ': %s' % detail if detail and not passed else ''), flush=True)
+    print(json.dumps(CHECKS[-1]), flush=True)
+    if not passed:
+        print('  %s' % (detail,), flush=True)
     return passed
 
 
@@ -196,7 +197,7 @@ def protect(servers, projects):
 
 
 def group_volumes(cloud, group_id):
-    _, out, _ = client(cloud, '--os-volume-api-version', '3.25', 'group-show', '--list-volume', group_id, program='cinder')
+    _, out, _ = client(cloud, '--os-volume-api-version', '3.25', 'group-show', '--list-volume=True', group_id, program='cinder')
     return {cell.strip() for line in out.splitlines() if line.startswith('| Volume ID') or 'volumes' in line.lower() or '|' in line
             for cell in line.split('|') if len(cell.strip()) == 36} - {group_id}
 
@@ -293,9 +294,7 @@ def left_over(tenant_b, project_b, new_ids, servers_before):
 
 def finish(began, failover_seconds):
     failed = [c['test'] for c in CHECKS if not c['passed']]
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(''.join(json.dumps(c) + '\n' for c in CHECKS))
-    print(json.dumps({'lab': 'test', 'passed': len(CHECKS) - len(failed), 'failed': len(failed), 'failures': failed,
+    print(json.dumps({'lab': 'test', 'passed': len(CHECKS) - len(failed), 'failed': len(failed), 'skipped': 0, 'failures': failed,
                       'failover_seconds': round(failover_seconds, 1), 'seconds': round(time.time() - began, 1)}))
     return 1 if failed else 0
 

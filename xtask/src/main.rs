@@ -5,6 +5,7 @@ mod check;
 mod conformance;
 mod dependencies;
 mod junit;
+mod lab;
 mod results;
 mod shell;
 mod suites;
@@ -31,6 +32,9 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Two real OpenStack control planes on this machine
+    #[command(subcommand)]
+    Lab(lab::Lab),
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
 }
@@ -39,6 +43,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let passed = match Cli::parse().command {
         Command::Check => check::run()?,
         Command::Test { quick } => test::run(quick)?,
+        Command::Lab(command) => lab::run(command)?,
         Command::Conformance => conformance::run()?,
     };
     Ok(if passed {

@@ -292,6 +292,10 @@ impl Steps for Failover {
     }
 
     async fn progressed(&self, state: &State) {
+        // The end was shown when it was settled, and the claim is given back by now.
+        if state.ended().is_some() {
+            return;
+        }
         if let Err(failure) = self.show_progress(state, None).await {
             tracing::warn!(operation = %self.order.operation, reason = failure.message, "progress could not be written");
         }
