@@ -1,1 +1,90 @@
-fn main() {}
+//! protector-dev: two clouds on one machine, for whoever develops protector or wants to see it work.
+//!
+//! Nothing of the product depends on this program. It starts the product's own programs, as an operator would,
+//! and talks to them over public REST.
+
+mod children;
+mod demo;
+mod keystone;
+mod programs;
+mod protector;
+mod screen;
+mod sites;
+mod stack;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Simulated OpenStack sites, and protector on them.
+///
+/// Begin with `protector-dev demo`: it starts two simulated clouds with their storage arrays and protector on
+/// both, protects three servers and moves them from one cloud to the other.
+#[derive(Parser)]
+#[command(
+    name = "protector-dev",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 110
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show a planned failover from beginning to end, and check where the data is
+    Demo(demo::Options),
+    /// Run two simulated sites with protector on both until Ctrl-C
+    Stack(stack::Options),
+    /// Run two simulated sites with their arrays, without protector, until Ctrl-C
+    Sites(sites::Options),
+    /// Run simulated storage arrays alone until Ctrl-C
+    Arrays(protector_sim::array::ArraysOptions),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One TLS provider for everything; setting it a second time changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let quiet = matches!(arguments.command, Command::Demo(_));
+    let level = if quiet { "error" } else { "info" };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)))
+        .with_writer(std::io::stderr)
+        .init();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("protector-dev: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            match command {
+                Command::Demo(options) => demo::run(options).await,
+                Command::Stack(options) => stack::run(options).await,
+                Command::Sites(options) => sites::run(options).await,
+                Command::Arrays(options) => Ok(protector_sim::array::run(options).await?),
+            }
+        })
+}
+
+/// Ends when the user has had enough: Ctrl-C, or SIGTERM.
+pub(crate) async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,256 @@
+//! The demo: three servers move from one cloud to another, with their data, addresses and networks.
+//!
+//! What happens is ordered over public REST, as any client does it. What came of it is read from the simulated
+//! clouds and arrays, so that protector isn't its own witness.
+
+mod look;
+mod verdict;
+mod workload;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use chrono::DateTime;
+use clap::Args;
+use protector_relay::{NewGroup, NewPolicy, Operation, Pair};
+use protector_sim::cloud::SitesOptions;
+use serde_json::{Value, json};
+
+use self::look::Server;
+use self::verdict::Row;
+use crate::programs::Programs;
+use crate::screen::Screen;
+use crate::sites;
+use crate::stack::Stack;
+
+/// How long one part may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The volume type that replicates, on both clouds.
+const VOLUME_TYPE: &str = "replicated-ssd";
+
+/// A planned failover from beginning to end.
+///
+/// Two simulated OpenStack clouds with a storage array each start on free ports of this machine, protector on both.
+/// A tenant's three servers are protected and moved from site-a to site-b; a closing table shows where each
+/// server, address and byte is now. It fails if anything isn't as it must be, and takes less than a minute.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Where configuration, databases and logs go; what a former run left there is removed
+    #[arg(long, value_name = "DIR", default_value = ".run/demo")]
+    dir: PathBuf,
+    /// Take protector's programs as they are instead of building them first
+    #[arg(long)]
+    no_build: bool,
+    /// Leave everything running at the end, to look around, until Ctrl-C
+    #[arg(long)]
+    stay: bool,
+}
+
+pub(crate) async fn run(options: Options) -> Result<()> {
+    let mut screen = Screen::new();
+    let began = Instant::now();
+    let show = async {
+        let programs = Programs::ready(!options.no_build).await?;
+        screen.step("starting two simulated clouds with their arrays, and protector on both");
+        let stack = Stack::start(&SitesOptions::default(), &programs, &options.dir).await?;
+        for line in tour(&stack) {
+            screen.line(&format!("          {line}"));
+        }
+        let shown = play(&stack, &mut screen, began).await;
+        if shown.is_err() {
+            screen.line(&format!(
+                "          the services' logs: {}/site-*/log",
+                options.dir.display()
+            ));
+        }
+        if options.stay {
+            screen.line(&format!(
+                "          everything stays up until Ctrl-C; try: OS_CLIENT_CONFIG_FILE={} openstack --os-cloud site-b server list",
+                stack.clouds_yaml.display()
+            ));
+            crate::asked_to_stop().await?;
+        }
+        stack.stop().await;
+        shown
+    };
+    let told = tokio::select! {
+        told = show => told?,
+        // Dropping what has been started ends it.
+        stopped = crate::asked_to_stop() => {
+            stopped?;
+            bail!("stopped by request; what the demo had started is gone");
+        }
+    };
+    sites::say(&told);
+    Ok(())
+}
+
+fn tour(stack: &Stack) -> Vec<String> {
+    let sites = stack.describe()["sites"].as_array().cloned().unwrap_or_default();
+    let line = |site: &Value| {
+        let text = |pointer| site.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        format!(
+            "{}: Keystone {}  array {}  protector {}",
+            text("/name"),
+            text("/auth_url"),
+            text("/array/url"),
+            text("/protector/url")
+        )
+    };
+    sites.iter().map(line).collect()
+}
+
+async fn play(stack: &Stack, screen: &mut Screen, began: Instant) -> Result<Value> {
+    screen.step("registering the sites with each other, as their administrator");
+    stack.register().await?;
+
+    let tenant = stack.pair("demo").await?;
+    let (a, b) = (tenant.here().session(), tenant.there().session());
+    let (cloud_a, cloud_b) = (stack.cloud("site-a")?, stack.cloud("site-b")?);
+    screen.step("booting web-0, db-0 (two disks) and gw-0 (two networks, a fixed address) at site-a");
+    workload::make_networks(a, b).await?;
+    workload::boot(a, VOLUME_TYPE).await?;
+
+    screen.step("making the protection group 'shop' on both sites");
+    let group = protect(stack, &tenant, screen).await?;
+
+    let mark = format!("{:08x}", std::process::id());
+    for server in look::servers(a, cloud_a).await? {
+        for disk in &server.disks {
+            let device = disk.device.trim_start_matches("/dev/");
+            cloud_a.write(&server.id, device, &format!("{} {device} {mark}", server.name))?;
+        }
+    }
+    screen.step("the guests have written to all their disks");
+    let before = look::servers(a, cloud_a).await?;
+
+    screen.step("planned failover: front becomes front-dr, back becomes back-dr");
+    let networks: BTreeMap<&str, &str> = workload::NETWORKS
+        .iter()
+        .map(|network| (network.at_a, network.at_b))
+        .collect();
+    let order = json!({"type": "planned", "mappings": {"networks": networks}});
+    let ordered = Instant::now();
+    let (operation, at) = tenant.act(&group, "failover", &order).await?;
+    let mut told = 0;
+    let operation = tenant
+        .follow(operation, at, Duration::from_millis(250), |now| {
+            told = progress(screen, now, told, &before);
+        })
+        .await?;
+    let seconds = ordered.elapsed().as_secs_f64();
+    if operation.outcome.as_deref() != Some("completed") {
+        bail!(
+            "the failover ended {} ({}): {}",
+            operation.status,
+            operation.outcome.as_deref().unwrap_or("no outcome"),
+            operation.error_message.as_deref().unwrap_or("no reason given")
+        );
+    }
+    screen.step(&format!(
+        "the group runs at site-b; the failover took {seconds:.1} s"
+    ));
+
+    let after_a = look::servers(a, cloud_a).await?;
+    let after_b = look::servers(b, cloud_b).await?;
+    let members = tenant.members(&group).await?;
+    let rows: Vec<Row> = before
+        .into_iter()
+        .map(|before| {
+            let member = members
+                .iter()
+                .find(|member| member.instance_name == before.name)
+                .map(|member| member.id.as_str());
+            Row {
+                old: after_a.iter().find(|server| server.id == before.id).cloned(),
+                new: after_b.iter().find(|server| server.name == before.name).cloned(),
+                seconds: member.and_then(|member| active_after(&operation, member)),
+                before,
+            }
+        })
+        .collect();
+    screen.line(&verdict::table(&rows));
+    let complaints = verdict::complaints(&rows);
+    if !complaints.is_empty() {
+        bail!("not everything is as it must be:\n  {}", complaints.join("\n  "));
+    }
+    screen.line("Every server runs at site-b with its own data; the old ones are stopped.");
+    let disks: usize = rows.iter().map(|row| row.before.disks.len()).sum();
+    Ok(json!({
+        "demo": "planned failover", "members": rows.len(), "volumes": disks, "data": "identical",
+        "failover_seconds": round(seconds), "seconds": round(began.elapsed().as_secs_f64())
+    }))
+}
+
+/// Make group, policy and members; everything is protected when this returns.
+async fn protect(stack: &Stack, tenant: &Pair, screen: &mut Screen) -> Result<String> {
+    let group = tenant
+        .create_group(&NewGroup {
+            name: "shop",
+            description: "The demo's servers",
+            volume_type: VOLUME_TYPE,
+        })
+        .await?;
+    for site in [tenant.here(), tenant.there()] {
+        tenant
+            .group_becomes(site, &group.id, &["active"], PATIENCE)
+            .await?;
+    }
+    screen.step("binding it to the arrays fa-a and fa-b");
+    let url = |array: &str| {
+        let url = stack.sites.arrays().url(array);
+        url.with_context(|| format!("there is no array {array}"))
+    };
+    let token = |array: &str| secrecy::SecretString::from(format!("{array}-token"));
+    let policy = NewPolicy {
+        primary_url: url("fa-a")?,
+        primary_token: token("fa-a"),
+        secondary_url: url("fa-b")?,
+        secondary_token: token("fa-b"),
+        array_group: "shop-pg".to_owned(),
+        interval_seconds: 300,
+    };
+    tenant.create_policy(&group.id, &policy, PATIENCE).await?;
+    for server in look::servers(tenant.here().session(), stack.cloud("site-a")?).await? {
+        tenant.add_member(&group.id, &server.id).await?;
+    }
+    let members = tenant.members_protected(&group.id, PATIENCE).await?;
+    screen.step(&format!("{} members are protected", members.len()));
+    Ok(group.id)
+}
+
+/// Say which steps have ended since the last look. Gives how many have been told.
+fn progress(screen: &mut Screen, now: &Operation, told: usize, before: &[Server]) -> usize {
+    let mut done: Vec<_> = now
+        .steps
+        .iter()
+        .filter(|step| step.completed_at.is_some())
+        .collect();
+    done.sort_by(|x, y| x.completed_at.cmp(&y.completed_at));
+    for step in done.iter().skip(told) {
+        let kind = step.name.split('/').next().unwrap_or_default().replace('-', " ");
+        let phase = step.phase.as_deref().unwrap_or_default();
+        screen.step(&format!("  {:3} %  {phase}: {kind} {}", now.progress, step.state));
+    }
+    let current = now.current_step.as_deref().unwrap_or(&now.status);
+    screen.bar(now.progress, &format!("{current} ({} servers)", before.len()));
+    told.max(done.len())
+}
+
+/// From the order to the end of the step that waits for a member's server.
+fn active_after(operation: &Operation, member: &str) -> Option<f64> {
+    let step = operation
+        .steps
+        .iter()
+        .find(|step| step.name == format!("boot-server/{member}"))?;
+    let moment = |text: &Option<String>| DateTime::parse_from_rfc3339(text.as_deref()?).ok();
+    let passed = moment(&step.completed_at)? - moment(&operation.created_at)?;
+    Some(passed.num_milliseconds() as f64 / 1000.0)
+}
+
+fn round(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
+}

@@ -1,0 +1,29 @@
+//! What an administrator of a cloud does in Keystone before protector runs there.
+
+use anyhow::{Context, Result};
+use http::Method;
+use protector_relay::Session;
+use serde_json::json;
+
+/// The service `protector` and its three endpoints, as the installation guide says.
+pub(crate) async fn register(admin: &Session, region: &str, root: &str) -> Result<()> {
+    let service = json!({"service": {
+        "type": "protector", "name": "protector", "description": "Disaster recovery", "enabled": true
+    }});
+    let made = admin
+        .call("identity", Method::POST, "/services", Some(&service))
+        .await?;
+    let id = made["service"]["id"]
+        .as_str()
+        .context("Keystone made a service without an id")?;
+    for interface in ["public", "internal", "admin"] {
+        let endpoint = json!({"endpoint": {
+            "service_id": id, "interface": interface, "region_id": region,
+            "url": format!("{root}/v1/%(tenant_id)s"), "enabled": true
+        }});
+        admin
+            .call("identity", Method::POST, "/endpoints", Some(&endpoint))
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! Protector at one site: its configuration, its database, its two services.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use protector_relay::{Login, Session};
+use protector_sim::cloud::Cloud;
+use secrecy::ExposeSecret;
+
+use crate::children::{self, Program};
+use crate::keystone;
+use crate::programs::Programs;
+
+/// How long the API may take until it answers.
+const START: Duration = Duration::from_secs(20);
+
+/// A site's services. They run until [`Protector::stop`], or until this is dropped.
+pub(crate) struct Protector {
+    pub(crate) name: String,
+    pub(crate) root: String,
+    pub(crate) directory: PathBuf,
+    api: Program,
+    engine: Program,
+}
+
+impl Protector {
+    /// Set protector up on a cloud and start it; it answers when this returns.
+    pub(crate) async fn start(
+        cloud: &Cloud,
+        programs: &Programs,
+        http: &reqwest::Client,
+        directory: &Path,
+        arrays_cafile: &Path,
+    ) -> Result<Self> {
+        let log = directory.join("log");
+        std::fs::create_dir_all(&log).with_context(|| format!("can't make {}", log.display()))?;
+        let port = free_port()?;
+        let config = directory.join("protector.conf");
+        std::fs::write(&config, configuration(cloud, directory, arrays_cafile, port)?)
+            .with_context(|| format!("can't write {}", config.display()))?;
+        let file = ["--config-file", &config.to_string_lossy()].map(str::to_owned);
+        let with = |rest: &'static [&'static str]| -> Vec<&str> {
+            file.iter()
+                .map(String::as_str)
+                .chain(rest.iter().copied())
+                .collect()
+        };
+        let manage = programs.path("protector-manage");
+        children::run(&manage, &with(&["db", "sync"]), &log.join("db-sync.log")).await?;
+        let kind = with(&["cinder", "group-type"]);
+        children::run(&manage, &kind, &log.join("group-type.log")).await?;
+
+        let root = format!("http://127.0.0.1:{port}");
+        let admin = Session::sign_in(http, login(cloud, "admin")?).await?;
+        keystone::register(&admin, &cloud.spec().region, &root).await?;
+        let program = |name: &str| {
+            let log = log.join(format!("{name}.log"));
+            Program::start(&programs.path(name), &with(&[]), &log)
+        };
+        let mut protector = Self {
+            name: cloud.name().to_owned(),
+            root,
+            directory: directory.to_owned(),
+            api: program("protector-api")?,
+            engine: program("protector-engine")?,
+        };
+        protector.answers(http).await?;
+        Ok(protector)
+    }
+
+    async fn answers(&mut self, http: &reqwest::Client) -> Result<()> {
+        let until = Instant::now() + START;
+        let url = format!("{}/healthcheck", self.root);
+        loop {
+            self.check()?;
+            if let Ok(answer) = http.get(&url).send().await
+                && answer.status().is_success()
+            {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                bail!(
+                    "protector-api of {} does not answer at {url}; its log is in {}",
+                    self.name,
+                    self.directory.join("log").display()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// An error if one of the services has ended.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.api.check()?;
+        self.engine.check()
+    }
+
+    /// The process ids of API and engine.
+    pub(crate) fn pids(&self) -> [Option<u32>; 2] {
+        [self.api.pid(), self.engine.pid()]
+    }
+
+    pub(crate) async fn stop(self) {
+        tokio::join!(self.api.stop(), self.engine.stop());
+    }
+}
+
+/// How that user signs in at that cloud.
+pub(crate) fn login(cloud: &Cloud, user: &str) -> Result<Login> {
+    let account = cloud
+        .spec()
+        .account(user)
+        .with_context(|| format!("{} has no user {user}", cloud.name()))?;
+    Ok(Login::new(
+        cloud.name(),
+        &cloud.auth_url(),
+        &account.user,
+        account.password.clone(),
+        &account.project,
+    ))
+}
+
+/// Everything on this machine, and quick: a demo's servers stop in a moment.
+fn configuration(cloud: &Cloud, directory: &Path, arrays_cafile: &Path, port: u16) -> Result<String> {
+    let account = cloud
+        .spec()
+        .account("protector")
+        .context("the cloud has no user protector")?;
+    let state = std::path::absolute(directory)?;
+    let state = state.display();
+    Ok(format!(
+        "\
+[DEFAULT]
+state_path = {state}
+region_name = {region}
+
+[api]
+bind_host = 127.0.0.1
+bind_port = {port}
+workers = 2
+
+[database]
+connection = sqlite:///{state}/protector.db
+
+[keystone_authtoken]
+auth_url = {auth_url}
+username = {user}
+password = {password}
+project_name = {project}
+user_domain_name = Default
+project_domain_name = Default
+
+[storage]
+cafile = {cafile}
+
+[security]
+# Clouds and arrays of this demo are on this machine; elsewhere loopback stays refused.
+allowed_networks = 127.0.0.0/8
+
+[engine]
+poll_interval_ms = 200
+",
+        region = cloud.spec().region,
+        auth_url = cloud.auth_url(),
+        user = account.user,
+        password = account.password.expose_secret(),
+        project = account.project,
+        cafile = std::path::absolute(arrays_cafile)?.display(),
+    ))
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
+    Ok(listener.local_addr()?.port())
+}

@@ -1,0 +1,181 @@
+//! Two simulated sites with protector on both, known to each other: what the demo, the tests and curious people
+//! start from.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use protector_relay::{Pair, Registration, ServiceUser, Session, Site, http_client};
+use protector_sim::cloud::{Cloud, Sites, SitesOptions};
+use serde_json::{Value, json};
+
+use crate::programs::Programs;
+use crate::protector::{Protector, login};
+use crate::sites;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    sites: SitesOptions,
+    /// Where configuration, databases and logs go; what a former run left there is removed
+    #[arg(long, value_name = "DIR", default_value = ".run/stack")]
+    dir: PathBuf,
+    /// Take the programs as they are instead of building them first
+    #[arg(long)]
+    no_build: bool,
+    /// Leave the sites unregistered and the tenants unmapped
+    #[arg(long)]
+    unregistered: bool,
+}
+
+/// Serve until Ctrl-C. All addresses are printed as one line of JSON as soon as everything answers.
+pub(crate) async fn run(options: Options) -> Result<()> {
+    let programs = Programs::ready(!options.no_build).await?;
+    let work = async {
+        let stack = Stack::start(&options.sites, &programs, &options.dir).await?;
+        if !options.unregistered {
+            stack.register().await?;
+        }
+        sites::say(&stack.describe());
+        tracing::info!(
+            "two sites with protector; try: OS_CLIENT_CONFIG_FILE={} openstack --os-cloud site-a server list",
+            stack.clouds_yaml.display()
+        );
+        anyhow::Ok(stack)
+    };
+    let stack = tokio::select! {
+        // Dropping what has been started ends it.
+        stopped = crate::asked_to_stop() => return Ok(stopped?),
+        stack = work => stack?,
+    };
+    let mut stack = stack;
+    let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
+    let result = loop {
+        tokio::select! {
+            stopped = crate::asked_to_stop() => break stopped.map_err(Into::into),
+            _ = look.tick() => if let Err(error) = stack.check() {
+                break Err(error);
+            },
+        }
+    };
+    stack.stop().await;
+    result
+}
+
+/// Everything that runs. Dropping it ends it at once; [`Stack::stop`] does it in good order.
+pub(crate) struct Stack {
+    // In this order: the services go before the clouds they talk to.
+    protectors: Vec<Protector>,
+    pub(crate) sites: Sites,
+    pub(crate) http: reqwest::Client,
+    pub(crate) clouds_yaml: PathBuf,
+}
+
+impl Stack {
+    pub(crate) async fn start(options: &SitesOptions, programs: &Programs, directory: &Path) -> Result<Self> {
+        if directory.exists() {
+            std::fs::remove_dir_all(directory)
+                .with_context(|| format!("can't remove {}", directory.display()))?;
+        }
+        std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;
+        let options = SitesOptions {
+            arrays_tls: true,
+            ..options.clone()
+        };
+        let sites = options.start().await?;
+        let clouds_yaml = sites::write_clouds(&sites, directory)?;
+        let cafile = directory.join("arrays.pem");
+        std::fs::write(&cafile, certificates(&sites))
+            .with_context(|| format!("can't write {}", cafile.display()))?;
+        let http = http_client()?;
+        let mut protectors = Vec::new();
+        for cloud in sites.clouds() {
+            let own = directory.join(cloud.name());
+            let started = Protector::start(cloud, programs, &http, &own, &cafile).await;
+            protectors.push(started.with_context(|| format!("protector can't start at {}", cloud.name()))?);
+        }
+        Ok(Self {
+            protectors,
+            sites,
+            http,
+            clouds_yaml,
+        })
+    }
+
+    pub(crate) fn cloud(&self, name: &str) -> Result<&Cloud> {
+        self.sites
+            .cloud(name)
+            .with_context(|| format!("there is no site {name}"))
+    }
+
+    /// The same user's view of both sites, `site-a` first.
+    pub(crate) async fn pair(&self, user: &str) -> Result<Pair> {
+        let mut found = Vec::new();
+        for name in ["site-b", "site-a"] {
+            let session = Session::sign_in(&self.http, login(self.cloud(name)?, user)?).await?;
+            found.push(Site::find(session).await?);
+        }
+        let (a, b) = (found.pop(), found.pop());
+        Ok(Pair::new(a.context("no site-a")?, b.context("no site-b")?))
+    }
+
+    /// Make the sites known to each other, and the tenant `demo` of the one that of the other.
+    pub(crate) async fn register(&self) -> Result<()> {
+        let admin = self.pair("admin").await?;
+        let [a, b] = [("site-a", "primary"), ("site-b", "secondary")].map(|(name, kind)| {
+            let account = self.cloud(name)?.spec().account("protector");
+            let account = account.with_context(|| format!("{name} has no user protector"))?;
+            anyhow::Ok(Registration {
+                name: name.to_owned(),
+                description: format!("Simulated cloud {name}"),
+                site_type: kind.to_owned(),
+                service_user: ServiceUser {
+                    username: account.user.clone(),
+                    password: account.password.clone(),
+                    project: account.project.clone(),
+                    domain: "Default".to_owned(),
+                },
+            })
+        });
+        admin.register(&a?, &b?).await?;
+        admin.validate().await?;
+        let tenant = self.pair("demo").await?;
+        let here = tenant.here().session().project_id().await;
+        let there = tenant.there().session().project_id().await;
+        admin.map_tenants(&here, &there, "The project demo").await?;
+        Ok(())
+    }
+
+    /// An error if one of the services has ended.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.protectors.iter_mut().try_for_each(Protector::check)
+    }
+
+    /// Addresses, accounts, processes.
+    pub(crate) fn describe(&self) -> Value {
+        let mut described = sites::describe(&self.sites, &self.clouds_yaml);
+        for (site, protector) in self.protectors.iter().enumerate() {
+            let [api, engine] = protector.pids();
+            described["sites"][site]["protector"] = json!({
+                "url": protector.root, "directory": protector.directory, "api_pid": api, "engine_pid": engine
+            });
+        }
+        described
+    }
+
+    pub(crate) async fn stop(self) {
+        for protector in self.protectors {
+            protector.stop().await;
+        }
+        self.sites.shutdown().await;
+    }
+}
+
+fn certificates(sites: &Sites) -> String {
+    sites
+        .clouds()
+        .iter()
+        .filter_map(|cloud| sites.arrays().certificate(&cloud.spec().array))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
