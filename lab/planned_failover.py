@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -197,9 +198,10 @@ def protect(servers, projects):
 
 
 def group_volumes(cloud, group_id):
+    """The volumes in a Cinder group, as `cinder group-show` prints them."""
     _, out, _ = client(cloud, '--os-volume-api-version', '3.25', 'group-show', '--list-volume=True', group_id, program='cinder')
-    return {cell.strip() for line in out.splitlines() if line.startswith('| Volume ID') or 'volumes' in line.lower() or '|' in line
-            for cell in line.split('|') if len(cell.strip()) == 36} - {group_id}
+    row = next(line for line in out.splitlines() if line.startswith('| volumes '))
+    return set(re.findall(r"'([0-9a-f-]{36})'", row))
 
 
 def main():
