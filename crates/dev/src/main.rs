@@ -66,17 +66,18 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(async {
-            match command {
-                Command::Demo(options) => demo::run(options).await,
-                Command::Stack(options) => stack::run(options).await,
-                Command::Sites(options) => sites::run(options).await,
-                Command::Arrays(options) => Ok(protector_sim::array::run(options).await?),
-            }
-        })
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Demo(options) => demo::run(options).await,
+            Command::Stack(options) => stack::run(options).await,
+            Command::Sites(options) => sites::run(options).await,
+            Command::Arrays(options) => Ok(protector_sim::array::run(options).await?),
+        }
+    });
+    // A read of standard input can't be taken back; nobody waits for it.
+    runtime.shutdown_background();
+    result
 }
 
 /// Ends when the user has had enough: Ctrl-C, or SIGTERM.

@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Take the programs as they are instead of building them first
     #[arg(long)]
     no_build: bool,
+    /// End when standard input ends, so that nothing outlives the program that has started this one
+    #[arg(long)]
+    until_eof: bool,
     /// Leave the sites unregistered and the tenants unmapped
     #[arg(long)]
     unregistered: bool,
@@ -30,6 +33,7 @@ pub(crate) struct Options {
 
 /// Serve until Ctrl-C. All addresses are printed as one line of JSON as soon as everything answers.
 pub(crate) async fn run(options: Options) -> Result<()> {
+    let mut end = std::pin::pin!(end(options.until_eof));
     let programs = Programs::ready(!options.no_build).await?;
     let work = async {
         let stack = Stack::start(&options.sites, &programs, &options.dir).await?;
@@ -45,14 +49,14 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     };
     let stack = tokio::select! {
         // Dropping what has been started ends it.
-        stopped = crate::asked_to_stop() => return Ok(stopped?),
+        ended = &mut end => return ended,
         stack = work => stack?,
     };
     let mut stack = stack;
     let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
     let result = loop {
         tokio::select! {
-            stopped = crate::asked_to_stop() => break stopped.map_err(Into::into),
+            ended = &mut end => break ended,
             _ = look.tick() => if let Err(error) = stack.check() {
                 break Err(error);
             },
@@ -60,6 +64,24 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     };
     stack.stop().await;
     result
+}
+
+/// Ends when the user has had enough or, where that is wanted, when nobody holds the other end of standard input.
+async fn end(until_eof: bool) -> Result<()> {
+    use tokio::io::AsyncReadExt;
+    let eof = async {
+        if until_eof {
+            let mut input = tokio::io::stdin();
+            let mut ignored = [0; 256];
+            while input.read(&mut ignored).await? > 0 {}
+            return Ok(());
+        }
+        std::future::pending::<std::io::Result<()>>().await
+    };
+    tokio::select! {
+        asked = crate::asked_to_stop() => Ok(asked?),
+        ended = eof => Ok(ended?),
+    }
 }
 
 /// Everything that runs. Dropping it ends it at once; [`Stack::stop`] does it in good order.

@@ -30,7 +30,7 @@ pub(crate) struct Disk {
     pub(crate) markers: Vec<String>,
 }
 
-/// All servers of a tenant.
+/// All servers of a tenant, by name.
 pub(crate) async fn servers(tenant: &Session, cloud: &Cloud) -> Result<Vec<Server>> {
     let answer = tenant
         .call("compute", Method::GET, "/servers/detail", None)
@@ -65,6 +65,7 @@ pub(crate) async fn servers(tenant: &Session, cloud: &Cloud) -> Result<Vec<Serve
             disks,
         });
     }
+    servers.sort_by(|x, y| x.name.cmp(&y.name));
     Ok(servers)
 }
 

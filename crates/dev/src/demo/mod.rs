@@ -7,18 +7,17 @@ mod look;
 mod verdict;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use chrono::DateTime;
 use clap::Args;
-use protector_relay::{NewGroup, NewPolicy, Operation, Pair};
+use protector_relay::{NewGroup, NewPolicy, Operation, Pair, StepView};
 use protector_sim::cloud::SitesOptions;
 use serde_json::{Value, json};
 
-use self::look::Server;
 use self::verdict::Row;
 use crate::programs::Programs;
 use crate::screen::Screen;
@@ -135,10 +134,10 @@ async fn play(stack: &Stack, screen: &mut Screen, began: Instant) -> Result<Valu
     let order = json!({"type": "planned", "mappings": {"networks": networks}});
     let ordered = Instant::now();
     let (operation, at) = tenant.act(&group, "failover", &order).await?;
-    let mut told = 0;
+    let mut told = BTreeSet::new();
     let operation = tenant
         .follow(operation, at, Duration::from_millis(250), |now| {
-            told = progress(screen, now, told, &before);
+            progress(screen, now, &mut told);
         })
         .await?;
     let seconds = ordered.elapsed().as_secs_f64();
@@ -216,28 +215,45 @@ async fn protect(stack: &Stack, tenant: &Pair, screen: &mut Screen) -> Result<St
     tenant.create_policy(&group.id, &policy, PATIENCE).await?;
     for server in look::servers(tenant.here().session(), stack.cloud("site-a")?).await? {
         tenant.add_member(&group.id, &server.id).await?;
+        // A group takes one change at a time.
+        tenant.members_protected(&group.id, PATIENCE).await?;
+        let disks = server.disks.len();
+        screen.step(&format!(
+            "  {} is protected, {disks} of {disks} disks",
+            server.name
+        ));
     }
-    let members = tenant.members_protected(&group.id, PATIENCE).await?;
-    screen.step(&format!("{} members are protected", members.len()));
     Ok(group.id)
 }
 
-/// Say which steps have ended since the last look. Gives how many have been told.
-fn progress(screen: &mut Screen, now: &Operation, told: usize, before: &[Server]) -> usize {
-    let mut done: Vec<_> = now
-        .steps
-        .iter()
-        .filter(|step| step.completed_at.is_some())
-        .collect();
-    done.sort_by(|x, y| x.completed_at.cmp(&y.completed_at));
-    for step in done.iter().skip(told) {
-        let kind = step.name.split('/').next().unwrap_or_default().replace('-', " ");
-        let phase = step.phase.as_deref().unwrap_or_default();
-        screen.step(&format!("  {:3} %  {phase}: {kind} {}", now.progress, step.state));
+/// Say which kinds of step have ended since the last look, and what failed. `told` has what was said before.
+fn progress(screen: &mut Screen, now: &Operation, told: &mut BTreeSet<String>) {
+    for step in &now.steps {
+        let reason = step.error.as_ref().and_then(|error| error["message"].as_str());
+        if let Some(reason) = reason
+            && told.insert(format!("{} {reason}", step.name))
+        {
+            screen.step(&format!("  {} {}: {reason}", step.name, step.state));
+        }
+        let kind = kind_of(step);
+        let same: Vec<&StepView> = now.steps.iter().filter(|other| kind_of(other) == kind).collect();
+        if same.iter().all(|step| step.state == "done") && told.insert(kind.clone()) {
+            let times = if step.name.contains('/') {
+                format!(" ({})", same.len())
+            } else {
+                String::new()
+            };
+            let phase = step.phase.as_deref().unwrap_or_default().replace('_', " ");
+            screen.step(&format!("  {phase}: {kind}{times}"));
+        }
     }
     let current = now.current_step.as_deref().unwrap_or(&now.status);
-    screen.bar(now.progress, &format!("{current} ({} servers)", before.len()));
-    told.max(done.len())
+    screen.bar(now.progress, current);
+}
+
+/// What a step does, without which member or volume it does it to.
+fn kind_of(step: &StepView) -> String {
+    step.name.split('/').next().unwrap_or_default().replace('-', " ")
 }
 
 /// From the order to the end of the step that waits for a member's server.
