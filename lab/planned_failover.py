@@ -30,8 +30,8 @@ FIXED = '10.77.1.50'
 CHECKS = []
 
 
-def check(name, clauses, passed, detail=''):
-    CHECKS.append({'test': 'lab::' + name, 'clauses': clauses, 'passed': bool(passed)})
+def check(name, passed, detail=''):
+    CHECKS.append({'test': name, 'passed': bool(passed)})
     print(json.dumps(CHECKS[-1]), flush=True)
     if not passed:
         print('  %s' % (detail,), flush=True)
@@ -155,45 +155,50 @@ def register_sites():
                '--service-project', 'service', '--service-user-domain', 'Default')
     for cloud in ('site-a', 'site-b'):
         sites = protector(cloud, 'site', 'list')
-        check('site_list_at_%s' % cloud, ['C2.list', 'A6.list'],
-              {s['name'] for s in sites} >= {'site-a', 'site-b'} and all(s['status'] == 'active' for s in sites)
+        check('site_list_at_%s' % cloud, {s['name'] for s in sites} >= {'site-a', 'site-b'} and all(s['status'] == 'active' for s in sites)
               and set(sites[0]) == {'id', 'name', 'type', 'auth_url', 'status'}, sites)
     code, out, err = client('site-a', 'protector', 'site', 'validate', 'site-b', fail=False)
-    check('site_validate', ['C2.validate', 'A6.validate'], code == 0 and 'active' in out, out + err)
+    check('site_validate', code == 0 and 'active' in out, out + err)
+    shown = protector('site-a', 'site', 'show', 'site-b')
+    check('site_show', shown['auth_url'] == KEYSTONES['site-b'], shown)
     types = protector('site-a', 'site', 'list-volume-types', 'site-b')
-    check('list_volume_types', ['C2.list-volume-types'],
-          [t['name'] for t in types] == [TYPE] or TYPE in [t['name'] for t in types], types)
+    check('list_volume_types', [t['name'] for t in types] == [TYPE] or TYPE in [t['name'] for t in types], types)
 
 
 def protect(servers, projects):
     remote = protector('site-a', 'site', 'show', 'site-b')
     _, out, _ = client('site-a', 'dr', 'tenant', 'mapping', 'create', '--local-tenant', projects['site-a'].id, '--remote-site', remote['id'],
                        '--remote-tenant', projects['site-b'].id, '--description', 'lab', '-f', 'json')
-    check('tenant_mapping_create', ['C11.create'], json.loads(out)['remote_tenant'] == projects['site-b'].id, out)
+    check('tenant_mapping_create', json.loads(out)['remote_tenant'] == projects['site-b'].id, out)
     group = protector('tenant-a', 'protection-group', 'create', '--name', GROUP, '--description', 'the shop', '--replication-type', 'async',
                       '--primary-site', 'site-a', '--secondary-site', 'site-b', '--volume-type', TYPE, '--wait')
     wanted = {'id', 'name', 'status', 'replication_type', 'primary_site', 'secondary_site', 'consistency_group_id', 'failover_count'}
-    check('protection_group_create', ['C3.create', 'G1.create'], group['status'] == 'active' and wanted <= set(group), group)
+    check('protection_group_create', group['status'] == 'active' and wanted <= set(group), group)
     policy = protector('tenant-a', 'protection-group', 'policy-create', GROUP, '--primary-fa-url', ARRAYS['site-a'][1],
                        '--primary-fa-token', '-', '--secondary-fa-url', ARRAYS['site-b'][1], '--secondary-fa-token', '-',
                        '--pure-pg-name', 'pg-' + RUN, '--replication-interval', '300', '--rpo-minutes', '15',
                        stdin='%s\n%s\n' % (TOKENS['site-a'], TOKENS['site-b']))
-    check('policy_create', ['C5.create'], policy['pure_pg_name'] == 'pg-' + RUN, policy)
+    check('policy_create', policy['pure_pg_name'] == 'pg-' + RUN, policy)
     for _ in range(120):
         shown = protector('tenant-a', 'protection-group', 'policy-show', GROUP)
         if shown['status'] != 'applying':
             break
         time.sleep(1)
-    check('policy_becomes_active_and_shows_no_token', ['C5.show', 'D1.schedule'],
-          shown['status'] == 'active' and not any(token in json.dumps(shown) for token in TOKENS.values()), shown)
+    check('policy_becomes_active_and_shows_no_token', shown['status'] == 'active' and not any(token in json.dumps(shown) for token in TOKENS.values()), shown)
     for server in servers:
         member = protector('tenant-a', 'protection-group', 'member-add', GROUP, '--instance-id', server.id)
-        check('member_add', ['C6.add', 'G4.add'], member['status'] == 'protected' and member['instance_name'] == server.name, member)
+        check('member_add', member['status'] == 'protected' and member['instance_name'] == server.name, member)
     members = protector('tenant-a', 'protection-group', 'member-list', GROUP)
-    check('member_list', ['C6.list'], set(members[0]) == {'ID', 'Instance Name', 'Instance ID', 'Status', 'Volumes'}
+    check('member_list', set(members[0]) == {'ID', 'Instance Name', 'Instance ID', 'Status', 'Volumes'}
           and sorted(m['Volumes'] for m in members) == [1, 1, 2], members)
+    shown = protector('tenant-a', 'protection-group', 'member-show', GROUP, members[0]['ID'])
+    check('member_show', shown['instance_name'] == members[0]['Instance Name'] and shown['status'] == 'protected', shown)
+    groups = protector('tenant-a', 'protection-group', 'list')
+    check('protection_group_list', [g.get('name', g.get('Name')) for g in groups] == [GROUP], groups)
+    shown = protector('tenant-a', 'protection-group', 'show', GROUP)
+    check('protection_group_show', shown['status'] == 'active' and shown['current_primary_site'] == 'site-a', shown)
     pair = protector('tenant-a', 'consistency-group', 'show', GROUP)
-    check('consistency_group_show', ['C9.show', 'G1.pair'], pair['primary_cg_id'] and pair['secondary_cg_id'] and pair['volume_count'] == 4, pair)
+    check('consistency_group_show', pair['primary_cg_id'] and pair['secondary_cg_id'] and pair['volume_count'] == 4, pair)
     return pair
 
 
@@ -230,50 +235,48 @@ def main():
     code, out, err = client('tenant-a', 'protector', 'protection-group', 'failover', GROUP, '--type', 'planned',
                             '--network-mapping', 'front=dr-front', '--network-mapping', 'back=dr-back', '--wait', '-f', 'json', fail=False)
     seconds = time.time() - started
-    check('planned_failover_completes', ['O1.completes', 'A8.action', 'C12.failover', 'C8.wait'], code == 0, out[-1500:] + err[-1500:])
+    check('planned_failover_completes', code == 0, out[-1500:] + err[-1500:])
     if code:
         return finish(began, seconds)
     operation = json.loads(out)
-    check('operation_shows_the_four_phases', ['O7.phases', 'C10.show'],
-          operation['steps_completed'] == ['prepare', 'storage_failover', 'instance_recreation', 'finalization'] and operation['progress'] == 100, operation)
+    check('operation_shows_the_four_phases', operation['steps_completed'] == ['prepare', 'storage_failover', 'instance_recreation', 'finalization'] and operation['progress'] == 100, operation)
+    operations = protector('tenant-a', 'operation', 'list', '--protection-group', GROUP)
+    check('operation_list', set(operations[0]) == {'ID', 'PROTECTION_GROUP', 'TYPE', 'STATUS', 'PROGRESS', 'STARTED_AT'}
+          and [o['STATUS'] for o in operations] == ['completed'], operations)
     created = operation['result_data']['instances_created']
-    check('result_names_the_instances', ['O7.result'], sorted(c['name'] for c in created) == ['db', 'gate', 'web'], created)
+    check('result_names_the_instances', sorted(c['name'] for c in created) == ['db', 'gate', 'web'], created)
 
     say('looking at site-b with the ordinary clients')
     _, out, _ = client('tenant-b', 'server', 'list', '--long', '-f', 'json')
     listed = {s['Name']: s for s in json.loads(out)}
-    check('servers_are_active', ['O1.active'], {n: s['Status'] for n, s in listed.items()} == dict.fromkeys(['web', 'db', 'gate'], 'ACTIVE'), listed)
+    check('servers_are_active', {n: s['Status'] for n, s in listed.items()} == dict.fromkeys(['web', 'db', 'gate'], 'ACTIVE'), listed)
     for name in ('web', 'db', 'gate'):
         server = tenant_b.compute.find_server(name, ignore_missing=False)
         server = tenant_b.compute.get_server(server.id)
         old = before[name]['server']
         addresses = {net.replace('dr-', ''): [a['addr'] for a in list_] for net, list_ in server.addresses.items()}
         was = {net: [a['addr'] for a in list_] for net, list_ in old.addresses.items()}
-        check('%s_keeps_its_addresses_in_the_mapped_networks' % name, ['O1.networks'],
-              addresses == was and all(net.startswith('dr-') for net in server.addresses), (was, dict(server.addresses)))
-        check('%s_keeps_its_flavor_and_metadata' % name, ['O1.flavors'],
-              server.flavor.original_name == 'lab.small' and server.metadata.get('tier') == name, server.flavor)
+        check('%s_keeps_its_addresses_in_the_mapped_networks' % name, addresses == was and all(net.startswith('dr-') for net in server.addresses), (was, dict(server.addresses)))
+        check('%s_keeps_its_flavor_and_metadata' % name, server.flavor.original_name == 'lab.small' and server.metadata.get('tier') == name, server.flavor)
         disks = disks_of(tenant_b, server)
-        check('%s_has_its_volumes_in_order' % name, ['O1.volumes'], [d for d, _ in disks] == [d for d, _ in before[name]['disks']], disks)
+        check('%s_has_its_volumes_in_order' % name, [d for d, _ in disks] == [d for d, _ in before[name]['disks']], disks)
         for device, volume_id in disks:
             content = control('GET', '/arrays/fa-b/content?name=' + urllib.parse.quote('volume-%s-cinder' % volume_id))
-            check('%s_%s_holds_the_last_data' % (name, device.rsplit('/', 1)[-1]), ['O1.data', 'D1.data'],
-                  markers.get((name, device)) in json.dumps(content), content)
-    check('fixed_address_kept', ['O1.networks'], FIXED in json.dumps(dict(tenant_b.compute.get_server(tenant_b.compute.find_server('gate').id).addresses)))
+            check('%s_%s_holds_the_last_data' % (name, device.rsplit('/', 1)[-1]), markers.get((name, device)) in json.dumps(content), content)
+    check('fixed_address_kept', FIXED in json.dumps(dict(tenant_b.compute.get_server(tenant_b.compute.find_server('gate').id).addresses)))
 
     for server in servers:
         now = tenant_a.compute.get_server(server.id)
-        check('old_%s_is_stopped_and_locked' % server.name, ['O1.stopped'], now.status == 'SHUTOFF' and now.is_locked, now.status)
+        check('old_%s_is_stopped_and_locked' % server.name, now.status == 'SHUTOFF' and now.is_locked, now.status)
     new_ids = {v for name in before for _, v in disks_of(tenant_b, tenant_b.compute.find_server(name))}
     old_ids = {v for facts in before.values() for _, v in facts['disks']}
-    check('old_volumes_are_in_the_cinder_group_of_site_a', ['G1.group', 'O1.groups'], group_volumes('tenant-a', pair['primary_cg_id']) >= old_ids,
+    check('old_volumes_are_in_the_cinder_group_of_site_a', group_volumes('tenant-a', pair['primary_cg_id']) >= old_ids,
           group_volumes('tenant-a', pair['primary_cg_id']))
-    check('new_volumes_are_in_the_cinder_group_of_site_b', ['G1.group', 'O1.groups'], group_volumes('tenant-b', pair['secondary_cg_id']) >= new_ids,
+    check('new_volumes_are_in_the_cinder_group_of_site_b', group_volumes('tenant-b', pair['secondary_cg_id']) >= new_ids,
           group_volumes('tenant-b', pair['secondary_cg_id']))
 
     shown = protector('tenant-b', 'protection-group', 'show', GROUP)
-    check('the_group_is_failed_over_on_site_b', ['O1.state', 'P2.primary'],
-          shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b' and shown['failover_count'] == 1, shown)
+    check('the_group_is_failed_over_on_site_b', shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b' and shown['failover_count'] == 1, shown)
     left_over(tenant_b, project_b, new_ids, tagged_before)
     return finish(began, seconds)
 
@@ -281,17 +284,17 @@ def main():
 def left_over(tenant_b, project_b, new_ids, servers_before):
     admin = openstack.connect(cloud='site-b')
     transfers = json.loads(client('site-b', 'volume', 'transfer', 'request', 'list', '--all-projects', '-f', 'json')[1])
-    check('no_transfer_is_left', ['O11.transfer'], not transfers, transfers)
+    check('no_transfer_is_left', not transfers, transfers)
     service = admin.identity.find_project('service').id
     stray = [v.id for v in admin.block_storage.volumes(all_projects=True) if v.project_id == service]
-    check('no_volume_is_left_in_the_service_project', ['O11.transfer'], not stray, stray)
+    check('no_volume_is_left_in_the_service_project', not stray, stray)
     ports = list(tenant_b.network.ports(project_id=project_b.id))
-    check('every_port_belongs_to_a_server', ['O1.nothing-left'], len(ports) == 4 and all(p.device_id for p in ports), ports)
-    check('no_server_twice', ['O1.once'], len(list(tenant_b.compute.servers())) == 3 + len(servers_before))
+    check('every_port_belongs_to_a_server', len(ports) == 4 and all(p.device_id for p in ports), ports)
+    check('no_server_twice', len(list(tenant_b.compute.servers())) == 3 + len(servers_before))
     clones = [v['name'] for v in control('GET', '/arrays/fa-b/state')['volumes'] if v['name'].startswith('dr-')]
-    check('every_clone_was_taken_over', ['O11.manage'], not clones, clones)
+    check('every_clone_was_taken_over', not clones, clones)
     names = {v['name'] for v in control('GET', '/arrays/fa-b/state')['volumes']}
-    check('volumes_are_on_the_array_by_cinders_names', ['O11.manage'], {'volume-%s-cinder' % v for v in new_ids} <= names)
+    check('volumes_are_on_the_array_by_cinders_names', {'volume-%s-cinder' % v for v in new_ids} <= names)
 
 
 def finish(began, failover_seconds):
