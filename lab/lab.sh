@@ -66,9 +66,14 @@ wait_port() {                  # wait_port NAME PORT SECONDS
 }
 
 # --- what must be there ----------------------------------------------------------------------------------------
+# Debian's Python comes in parts: uwsgi is compiled against its headers, uv is installed into a virtual environment.
+python_is_whole() {
+    [ -e "$VENV/.lab-ok" ] || python3 -c 'import ensurepip, os, sys, sysconfig
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null
+}
 install() {
     if ! [ -x /usr/sbin/mariadbd ] || ! [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || ! [ -x /usr/bin/memcached ] ||
-        ! command -v gcc >/dev/null || ! command -v openssl >/dev/null || ! [ -x /sbin/iscsiadm ]; then
+        ! command -v gcc >/dev/null || ! command -v openssl >/dev/null || ! [ -x /sbin/iscsiadm ] || ! python_is_whole; then
         # open-iscsi as on every hypervisor: without its manual scans os-brick wants a lock by the volume's
         # service_uuid, which Cinder leaves empty on a managed volume until cinder-volume restarts.
         say "Debian packages: mariadb-server rabbitmq-server memcached open-iscsi"
@@ -76,7 +81,7 @@ install() {
         local guard=/usr/sbin/policy-rc.d made=
         [ -e $guard ] || { printf '#!/bin/sh\nexit 101\n' >$guard; chmod 755 $guard; made=yes; }
         { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-            mariadb-server rabbitmq-server memcached open-iscsi openssl gcc libc6-dev procps; } >"$LOG/apt.log" 2>&1
+            mariadb-server rabbitmq-server memcached open-iscsi openssl gcc libc6-dev procps python3 python3-venv python3-dev; } >"$LOG/apt.log" 2>&1
         local rc=$?
         [ -n "$made" ] && rm -f $guard
         [ $rc = 0 ] || die "apt, see $LOG/apt.log"
