@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use protector_relay::{Pair, Registration, ServiceUser, Session, Site, http_client};
 use protector_sim::cloud::{Cloud, Sites, SitesOptions};
@@ -95,11 +95,7 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) async fn start(options: &SitesOptions, programs: &Programs, directory: &Path) -> Result<Self> {
-        if directory.exists() {
-            std::fs::remove_dir_all(directory)
-                .with_context(|| format!("can't remove {}", directory.display()))?;
-        }
-        std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;
+        make_room(directory)?;
         let options = SitesOptions {
             arrays_tls: true,
             ..options.clone()
@@ -191,6 +187,30 @@ impl Stack {
         }
         self.sites.shutdown().await;
     }
+}
+
+/// The file by which a directory is known as one that a former run has made.
+const OURS: &str = ".protector-dev";
+
+/// An empty directory. What a former run left is removed; what anybody else put there is not.
+fn make_room(directory: &Path) -> Result<()> {
+    let at = || directory.display().to_string();
+    if directory.join(OURS).exists() {
+        std::fs::remove_dir_all(directory).with_context(|| format!("can't remove {}", at()))?;
+    }
+    std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", at()))?;
+    let mut entries = std::fs::read_dir(directory).with_context(|| format!("can't read {}", at()))?;
+    if entries.next().is_some() {
+        bail!(
+            "{} is not empty and not of this program's making; name another directory with --dir",
+            at()
+        );
+    }
+    std::fs::write(
+        directory.join(OURS),
+        "protector-dev removes this directory when it starts again\n",
+    )
+    .with_context(|| format!("can't write in {}", at()))
 }
 
 fn certificates(sites: &Sites) -> String {

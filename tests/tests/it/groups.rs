@@ -1,0 +1,376 @@
+//! Groups, their members and policies, before anything fails.
+
+use anyhow::{Result, ensure};
+use protector_tests::{Pair, Stack, names, text};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn group_at(pair: &Pair, id: &str) -> Result<Value> {
+    let path = format!("/protection-groups/{id}");
+    Ok(pair.here.get(&path).await?["protection_group"].clone())
+}
+
+#[tokio::test]
+async fn a7_groups_are_created_listed_shown_changed_and_deleted() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let (web, db) = (
+        stack.bare_group(&pair, "web").await?,
+        stack.bare_group(&pair, "db").await?,
+    );
+    let list = |body: Value| body["protection_groups"].as_array().cloned().unwrap_or_default();
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(
+            names(&list(side.here.get("/protection-groups").await?)),
+            ["db", "web"]
+        );
+        assert_eq!(
+            names(&list(side.here.get("/protection-groups?name=db").await?)),
+            ["db"]
+        );
+        let shown = group_at(side, &web).await?;
+        assert_eq!(shown["status"], "active");
+        assert_eq!(shown["current_primary_site"], "site-a");
+        assert_eq!(shown["replication_type"], "async");
+        assert_eq!(shown["volume_type"], "replicated-ssd");
+        assert_eq!(shown["member_count"], 0);
+        assert_eq!(shown["has_policy"], false);
+        assert_eq!(shown["sync_status"], "synced");
+    }
+    let path = format!("/protection-groups/{web}");
+    let body = json!({"protection_group": {"description": "changed"}});
+    pair.modify(&web, Method::PATCH, &path, Some(&body), 200).await?;
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(group_at(side, &web).await?["description"], "changed");
+    }
+    delete(&pair, &db).await?;
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(names(&list(side.here.get("/protection-groups").await?)), ["web"]);
+    }
+    Ok(())
+}
+
+/// Delete a group on both sites and wait until it is gone.
+async fn delete(pair: &Pair, id: &str) -> Result<()> {
+    use base64::Engine as _;
+    let path = format!("/protection-groups/{id}");
+    let answer = pair.change(id, Method::DELETE, &path, None).await?.ok(202)?;
+    let tombstone = base64::engine::general_purpose::STANDARD.encode(answer["tombstone"].to_string());
+    let url = format!("{}{path}", pair.there.base());
+    let header = [("X-Protector-Deleted", tombstone.as_str())];
+    let told = pair.there.ask(Method::DELETE, &url, &header, None).await?;
+    ensure!(told.status.is_success(), "{told:?}");
+    for side in [pair, &pair.reversed()] {
+        side.until("/protection-groups", "protection_groups", |groups| {
+            !groups
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|group| group["id"] == id)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a7_members_and_policy_are_created_and_shown() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let path = format!("/protection-groups/{}", group.id);
+    for side in [&pair, &pair.reversed()] {
+        let members = side.here.get(&format!("{path}/members")).await?;
+        let member = &members["members"][0];
+        assert_eq!(member["instance_id"], group.servers[0].as_str());
+        assert_eq!(member["instance_name"], "web-0");
+        assert_eq!(member["volumes"].as_array().map(Vec::len), Some(2));
+        let one = side
+            .here
+            .get(&format!("{path}/members/{}", text(member, "id")?))
+            .await?;
+        assert_eq!(one["member"]["instance_name"], "web-0");
+        let shown = side.here.get(&format!("{path}/policy")).await?;
+        let policy = &shown["policy"];
+        assert_eq!(policy["pure_pg_name"], "pg-web");
+        assert_eq!(policy["replication_interval"], 300);
+        assert_eq!(policy["rpo_minutes"], 15);
+        assert_eq!(policy["primary_fa_url"], stack.a.array_url.as_str());
+        ensure!(
+            !shown.to_string().contains("-token"),
+            "a token comes back: {shown}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a8_an_action_answers_202_with_the_operation_at_once() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    // Without an engine nothing can go on: what answers is the API alone.
+    if let Some(engine) = stack.a.engine.take() {
+        engine.kill().await?;
+    }
+    let path = format!("/protection-groups/{}/action", group.id);
+    for wrong in [
+        json!({}),
+        json!({"explode": {}}),
+        json!({"failover": {"type": "sideways"}}),
+    ] {
+        pair.change(&group.id, Method::POST, &path, Some(&wrong))
+            .await?
+            .ok(400)?;
+    }
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let shown = pair.here.get(&format!("/operations/{operation}")).await?;
+    let shown = &shown["operation"];
+    assert_eq!(shown["operation_type"], "failover");
+    assert_eq!(shown["status"], "pending");
+    assert_eq!(shown["protection_group_id"], group.id.as_str());
+    stack.a.start_engine()?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn g1_creation_makes_a_consistency_group_on_both_sites() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let path = format!("/protection-groups/{group}/consistency-group");
+    let shown = pair.here.get(&path).await?["consistency_group"].clone();
+    assert_eq!(shown["status"], "active");
+    assert_eq!(shown["volume_type_name"], "replicated-ssd");
+    for (side, id) in [(&pair, "primary_cg_id"), (&pair.reversed(), "secondary_cg_id")] {
+        let shown = side.here.get(&path).await?["consistency_group"].clone();
+        let listed = side.here.listed("volumev3", "/groups/detail", "groups").await?;
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0]["id"], shown[id], "{shown}");
+        assert_eq!(listed[0]["status"], "available");
+        let of = group_at(side, &group).await?;
+        assert_eq!(of["version"], 1, "{of}");
+        assert_eq!(of["epoch"], 1);
+    }
+    Ok(())
+}
+
+/// Nothing is made where something doesn't fit: no group here, none there, none in Cinder.
+#[tokio::test]
+async fn g2_unfit_volume_types_are_refused_before_anything_is_made() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let before = stack.simulation.world().await?;
+    for (volume_type, kind) in [
+        ("plain", "async"),
+        ("replicated-ssd", "sync"),
+        ("nowhere", "async"),
+    ] {
+        let id = uuid::Uuid::new_v4().to_string();
+        let body = stack.group_body(&id, "web", volume_type, kind).await?;
+        let answer = pair
+            .change(&id, Method::POST, "/protection-groups", Some(&body))
+            .await?;
+        ensure!(answer.status.is_client_error(), "{answer:?}");
+        ensure!(
+            answer.body.to_string().contains(volume_type),
+            "it isn't named: {answer:?}"
+        );
+    }
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(
+            side.here.get("/protection-groups").await?["protection_groups"],
+            json!([])
+        );
+    }
+    let after = stack.simulation.world().await?;
+    for site in ["site-a", "site-b"] {
+        assert_eq!(before[site]["volume"]["groups"], after[site]["volume"]["groups"]);
+        assert_eq!(
+            before[site]["volume"]["volumes"],
+            after[site]["volume"]["volumes"]
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn g3_names_are_unique_sites_differ_and_the_rest_is_fixed() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let id = uuid::Uuid::new_v4().to_string();
+    let body = stack.group_body(&id, "web", "replicated-ssd", "async").await?;
+    pair.change(&id, Method::POST, "/protection-groups", Some(&body))
+        .await?
+        .fault("conflict", 409)?;
+    let mut body = stack.group_body(&id, "same", "replicated-ssd", "async").await?;
+    body["protection_group"]["secondary_site_id"] = body["protection_group"]["primary_site_id"].clone();
+    pair.change(&id, Method::POST, "/protection-groups", Some(&body))
+        .await?
+        .ok(400)?;
+    let path = format!("/protection-groups/{group}");
+    let before = group_at(&pair, &group).await?;
+    for fixed in ["replication_type", "primary_site_id", "volume_type"] {
+        let body = json!({"protection_group": {fixed: "sync"}});
+        pair.change(&group, Method::PATCH, &path, Some(&body))
+            .await?
+            .ok(400)?;
+    }
+    assert_eq!(group_at(&pair, &group).await?["version"], before["version"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn g4_all_volumes_of_a_server_join_and_a_volume_of_another_type_refuses_it() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let other = stack.simulation.boot("site-a", "mixed", 2, "plain").await?;
+    let path = format!("/protection-groups/{}/members", group.id);
+    let body = json!({"member": {"instance_id": other}});
+    let answer = pair.change(&group.id, Method::POST, &path, Some(&body)).await?;
+    ensure!(answer.status.is_client_error(), "{answer:?}");
+    let world = stack.simulation.cloud_state("site-a").await?;
+    let volumes = world["volume"]["volumes"].as_array().cloned().unwrap_or_default();
+    let message = answer.body.to_string();
+    let of_other = volumes.iter().filter(|volume| {
+        volume["volume_type"] == "plain" || { volume["attachments"].to_string().contains(&other) }
+    });
+    ensure!(
+        of_other.clone().count() == 2
+            && of_other
+                .clone()
+                .any(|volume| message.contains(volume["id"].as_str().unwrap_or("?"))),
+        "no volume is named: {message}"
+    );
+    assert_eq!(
+        pair.here.get(&path).await?["members"].as_array().map(Vec::len),
+        Some(1)
+    );
+    // What was taken in is in Cinder's group and in the array's.
+    let listed = pair
+        .here
+        .listed("volumev3", "/groups/detail?list_volume=True", "groups")
+        .await?;
+    assert_eq!(
+        listed[0]["volumes"].as_array().map(Vec::len),
+        Some(2),
+        "{listed:?}"
+    );
+    let array = stack.simulation.array_state("fa-a").await?;
+    let groups = array["groups"].as_array().cloned().unwrap_or_default();
+    let bound = groups.iter().find(|group| group["name"] == "pg-web");
+    assert_eq!(
+        bound.and_then(|group| group["volumes"].as_array()).map(Vec::len),
+        Some(2)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn g6_g7_removal_and_deletion_leave_the_servers_alone() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    let path = format!("/protection-groups/{}/members", group.id);
+    let members = pair.here.get(&path).await?;
+    let first = text(&members["members"][0], "id")?;
+    pair.modify(&group.id, Method::DELETE, &format!("{path}/{first}"), None, 202)
+        .await?;
+    pair.until(&path, "members", |members| {
+        members.as_array().map(Vec::len) == Some(1)
+    })
+    .await?;
+    delete(&pair, &group.id).await?;
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(
+            side.here
+                .listed("volumev3", "/groups/detail", "groups")
+                .await?
+                .len(),
+            0
+        );
+    }
+    let servers = pair.here.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&servers), ["web-0", "web-1"]);
+    for server in &servers {
+        assert_eq!(server["status"], "ACTIVE");
+        let id = text(server, "id")?;
+        ensure!(
+            stack
+                .simulation
+                .read("site-a", id, "vda")
+                .await?
+                .contains(text(server, "name")?)
+        );
+    }
+    for array in ["fa-a", "fa-b"] {
+        let state = stack.simulation.array_state(array).await?;
+        let left = state["groups"].as_array().cloned().unwrap_or_default();
+        let left = left.iter().filter(|group| group["destroyed"] == false);
+        ensure!(
+            !names(&left.cloned().collect::<Vec<_>>())
+                .iter()
+                .any(|name| name.contains("pg-web")),
+            "{array}: {state}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn g8_a_group_without_policy_cannot_fail_over_and_says_so() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let path = format!("/protection-groups/{group}/action");
+    let body = json!({"failover": {"type": "planned"}});
+    let answer = pair.change(&group, Method::POST, &path, Some(&body)).await?;
+    ensure!(answer.status.is_client_error(), "{answer:?}");
+    ensure!(answer.body.to_string().contains("policy"), "{answer:?}");
+    assert_eq!(group_at(&pair, &group).await?["status"], "active");
+    Ok(())
+}
+
+#[tokio::test]
+async fn d1_the_policy_reaches_the_array_as_a_replicated_group_with_its_schedule() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    stack.protected(&pair, "web", 1).await?;
+    let array = stack.simulation.array_state("fa-a").await?;
+    let groups = array["groups"].as_array().cloned().unwrap_or_default();
+    let bound = groups
+        .iter()
+        .find(|group| group["name"] == "pg-web")
+        .cloned()
+        .unwrap_or_default();
+    assert_eq!(bound["targets"], json!({"fa-b": true}), "{bound}");
+    assert_eq!(bound["replication_schedule"]["enabled"], true);
+    assert_eq!(bound["replication_schedule"]["frequency"], 300_000);
+    assert_eq!(bound["volumes"].as_array().map(Vec::len), Some(2));
+    // An interval later the other array has a snapshot of all volumes, sent by the schedule alone.
+    let later = json!({"advance_millis": 301_000});
+    let url = format!("{}/control/time", stack.simulation.arrays_control());
+    stack
+        .http
+        .post(&url)
+        .json(&later)
+        .send()
+        .await?
+        .error_for_status()?;
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let there = stack.simulation.array_state("fa-b").await?;
+        let arrived = there["group_snapshots"].as_array().into_iter().flatten();
+        if arrived
+            .clone()
+            .any(|snapshot| snapshot.to_string().contains("fa-a:pg-web"))
+        {
+            return Ok(());
+        }
+        ensure!(tokio::time::Instant::now() < end, "no snapshot arrives: {there}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}

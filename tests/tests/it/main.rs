@@ -1,0 +1,9 @@
+//! The numbered promises, tried on the release programs. A test's name begins with the promise that it is about;
+//! docs/requirements.md lists which tests prove which clause.
+
+mod access;
+mod groups;
+mod operations;
+mod platform;
+mod rollback;
+mod sites;

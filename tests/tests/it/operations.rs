@@ -1,0 +1,342 @@
+//! The planned failover.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use protector_tests::{Stack, names, text};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn o1_planned_failover_moves_servers_with_their_data() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    // Written after everything was protected: only the last snapshot has it.
+    for (number, server) in group.servers.iter().enumerate() {
+        for device in stack.simulation.devices("site-a", server).await? {
+            let last = format!("web-{number} {device} last");
+            stack.simulation.write("site-a", server, &device, &last).await?;
+        }
+    }
+    let mappings = json!({"networks": {"demo-net": "drill-net"}, "flavors": {"m1.tiny": "m1.small"}});
+    let operation = pair.failover(&group.id, mappings).await?;
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    assert_eq!(ended["progress"], 100);
+    assert_eq!(ended["steps_failed"], json!([]));
+
+    let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&servers), ["web-0", "web-1"]);
+    let created: BTreeSet<&str> = ended["result_data"]["instances_created"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one["id"].as_str())
+        .collect();
+    let there: BTreeSet<&str> = servers
+        .iter()
+        .filter_map(|server| server["id"].as_str())
+        .collect();
+    assert_eq!(created, there);
+    for server in &servers {
+        let (id, name) = (text(server, "id")?, text(server, "name")?);
+        assert_eq!(server["status"], "ACTIVE");
+        assert_eq!(server["flavor"]["original_name"], "m1.small");
+        ensure!(server["addresses"].get("drill-net").is_some(), "{server}");
+        let devices = stack.simulation.devices("site-b", id).await?;
+        assert_eq!(devices.len(), 2);
+        for device in devices {
+            let read = stack.simulation.read("site-b", id, &device).await?;
+            ensure!(
+                read.contains(&format!("{name} {device} last")),
+                "{name} {device}: {read}"
+            );
+        }
+    }
+    let old = pair.here.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&old), ["web-0", "web-1"]);
+    for server in &old {
+        assert_eq!(server["status"], "SHUTOFF");
+        assert_eq!(server["locked"], true);
+    }
+    for side in [&pair, &pair.reversed()] {
+        let shown = side.here.get(&format!("/protection-groups/{}", group.id)).await?;
+        let shown = &shown["protection_group"];
+        assert_eq!(shown["status"], "failed_over");
+        assert_eq!(shown["failover_count"], 1);
+        assert_eq!(shown["current_primary_site"], "site-b");
+        assert_eq!(shown["primary_site"], "site-a");
+        assert_eq!(shown["sync_status"], "synced");
+        let members = side
+            .here
+            .get(&format!("/protection-groups/{}/members", group.id))
+            .await?;
+        let members: BTreeSet<String> = members["members"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|member| member["instance_id"].as_str().map(str::to_owned))
+            .collect();
+        assert_eq!(members, there.iter().map(|id| (*id).to_owned()).collect());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn o1_a_failover_needs_members_and_equal_versions() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let path = format!("/protection-groups/{}", group.id);
+    // A change that the peer hasn't heard of: the sites differ.
+    let body = json!({"protection_group": {"description": "untold"}});
+    pair.change(&group.id, Method::PATCH, &path, Some(&body))
+        .await?
+        .ok(200)?;
+    let nonce = json!({"nonce": {}});
+    let refused = pair
+        .here
+        .call(Method::POST, &format!("{path}/sync"), Some(&nonce))
+        .await?;
+    ensure!(
+        refused.body.to_string().contains("\"sync_status\":\"pending\""),
+        "{refused:?}"
+    );
+    refused.fault("conflict", 409)?;
+    // Without a statement of the peer nothing starts either.
+    let body = json!({"failover": {"type": "planned"}});
+    let refused = pair
+        .here
+        .call(Method::POST, &format!("{path}/action"), Some(&body))
+        .await?;
+    refused.ok(400)?;
+    pair.push(&group.id).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn o7_a9_operations_tell_phases_steps_and_results_and_are_kept() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let rule = json!({"method": "POST", "path": "/servers$", "times": 1, "action": {"kind": "status", "status": 403,
+        "body": {"forbidden": {"code": 403, "message": "Quota exceeded for instances"}}}});
+    stack.simulation.disturb("site-b", &rule).await?;
+    let failed = pair.failover(&group.id, json!({})).await?;
+    let ended = pair.ended(&group.id, &failed).await?;
+    assert_eq!(ended["status"], "failed", "{ended:#}");
+    assert_eq!(ended["outcome"], "rolled_back");
+    ensure!(
+        text(&ended, "error_message")?.contains("Quota exceeded for instances"),
+        "{ended:#}"
+    );
+    assert_eq!(
+        ended["steps_failed"].as_array().map(Vec::len),
+        Some(1),
+        "{ended:#}"
+    );
+
+    let second = pair.failover(&group.id, json!({})).await?;
+    let mut seen = Vec::new();
+    let ended = loop {
+        let now = pair.here.get(&format!("/operations/{second}")).await?["operation"].clone();
+        seen.push(now["progress"].as_u64().context("no progress")?);
+        if !now["outcome"].is_null() {
+            break now;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    pair.push(&group.id).await?;
+    ensure!(seen.is_sorted(), "progress goes back: {seen:?}");
+    ensure!(
+        seen.iter().any(|progress| (1..100).contains(progress)),
+        "{seen:?}"
+    );
+    assert_eq!(ended["progress"], 100);
+    let phases: BTreeSet<&str> = ended["steps"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|step| step["phase"].as_str())
+        .collect();
+    let all = [
+        "prepare",
+        "storage_failover",
+        "instance_recreation",
+        "finalization",
+    ];
+    assert_eq!(phases, all.into_iter().collect());
+    let completed: BTreeSet<&str> = ended["steps_completed"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    ensure!(
+        completed.contains("prepare") && completed.contains("finalization"),
+        "{completed:?}"
+    );
+
+    let listed = pair
+        .here
+        .get(&format!("/operations?protection_group_id={}", group.id))
+        .await?;
+    let ids: Vec<&str> = listed["operations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|operation| operation["id"].as_str())
+        .collect();
+    assert_eq!(
+        ids,
+        [second.as_str(), failed.as_str()],
+        "newest first, and the failed one is kept"
+    );
+    for field in [
+        "operation_type",
+        "source_site_id",
+        "target_site_id",
+        "created_at",
+        "started_at",
+        "completed_at",
+        "steps",
+    ] {
+        ensure!(!ended[field].is_null(), "{field} is missing: {ended:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn o9_g7_during_an_operation_there_is_no_second_one_and_no_deletion() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let slow = json!({"delays": {"build": 2500, "stop": 200, "start": 150, "delete": 150, "volume": 150, "group": 100}});
+    stack.simulation.settings("site-b", &slow).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let path = format!("/protection-groups/{}", group.id);
+    let again = json!({"failover": {"type": "planned"}});
+    for (method, path, body) in [
+        (Method::POST, format!("{path}/action"), Some(&again)),
+        (Method::DELETE, path.clone(), None),
+    ] {
+        let answer = pair.change(&group.id, method, &path, body).await;
+        let refused = match answer {
+            Ok(answer) => answer.status == 409,
+            // The nonce was refused already.
+            Err(error) => error.to_string().contains("409"),
+        };
+        ensure!(refused, "{path} is taken during an operation");
+    }
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    Ok(())
+}
+
+/// An engine that is killed again and again, at moments that have nothing to do with its steps.
+#[tokio::test]
+async fn o10_an_engine_killed_at_any_moment_carries_on_at_its_start() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    for pause in [150, 350, 550, 750] {
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        if let Some(engine) = stack.a.engine.take() {
+            engine.kill().await?;
+        }
+        stack.a.start_engine()?;
+    }
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&servers), ["web-0"], "none is there twice");
+    let volumes = pair
+        .there
+        .listed("volumev3", "/volumes/detail", "volumes")
+        .await?;
+    assert_eq!(volumes.len(), 2, "none is there twice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn o11_volumes_are_imported_by_the_service_and_handed_over() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    let service = stack.b.sign_in("protector").await?;
+    let pools = service
+        .listed("volumev3", "/scheduler-stats/get_pools", "pools")
+        .await?;
+    let managed = stack.simulation.calls("site-b", "POST", "manage").await?;
+    assert_eq!(managed.len(), 2);
+    for call in &managed {
+        let path = text(call, "path")?;
+        ensure!(
+            path.contains(&service.project),
+            "not the service's project: {path}"
+        );
+        let host = call["body"]["volume"]["host"].as_str().context("no host")?;
+        ensure!(
+            names(&pools).iter().any(|pool| pool == host),
+            "{host} isn't one of {pools:?}"
+        );
+    }
+    let accepted = stack.simulation.calls("site-b", "POST", "/accept").await?;
+    assert_eq!(accepted.len(), 2);
+    for call in &accepted {
+        ensure!(text(call, "path")?.contains(&pair.there.project));
+    }
+    let volumes = pair
+        .there
+        .listed("volumev3", "/volumes/detail", "volumes")
+        .await?;
+    assert_eq!(volumes.len(), 2);
+    ensure!(
+        volumes.iter().all(|volume| volume["status"] == "in-use"),
+        "{volumes:?}"
+    );
+    let kept = service.listed("volumev3", "/volumes/detail", "volumes").await?;
+    ensure!(kept.is_empty(), "the service keeps {kept:?}");
+    // The data came by the replicated snapshot: what is there is a clone of it, on the other array.
+    let array = stack.simulation.array_state("fa-b").await?;
+    let sources: Vec<&Value> = array["volumes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|volume| volume["destroyed"] == false)
+        .map(|volume| &volume["source"])
+        .collect();
+    assert_eq!(sources.len(), 2);
+    ensure!(
+        sources.iter().all(|source| source.to_string().contains("pg-web")),
+        "{sources:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn o12_a_403_of_cinder_names_rule_and_file_and_the_failover_can_be_retried() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let rule = json!({"forbidden": ["volume_extension:volume_manage"]});
+    stack.simulation.settings("site-b", &rule).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "rolled_back", "{ended:#}");
+    let message = text(&ended, "error_message")?;
+    ensure!(message.contains("volume_extension:volume_manage"), "{message}");
+    ensure!(message.contains("/etc/cinder/policy.yaml"), "{message}");
+    stack
+        .simulation
+        .settings("site-b", &json!({"forbidden": []}))
+        .await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Services, start, and that the sites stand alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Result, ensure};
+use protector_tests::{Conf, Stack, run, text};
+use reqwest::Method;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+
+/// A listener that counts who comes, and passes them on.
+async fn counting(root: &str) -> Result<(String, Arc<AtomicU64>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let target = root.trim_start_matches("http://").to_owned();
+    let came = Arc::new(AtomicU64::new(0));
+    let count = came.clone();
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            if let Ok(mut to) = TcpStream::connect(&target).await {
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await });
+            }
+        }
+    });
+    Ok((url, came))
+}
+
+/// Both catalogs name addresses at which everybody is counted. This test's own client goes past them.
+#[tokio::test]
+async fn p1_no_service_calls_the_other_protector() -> Result<()> {
+    let stack = Stack::unregistered().await?;
+    let mut counters = Vec::new();
+    for site in [&stack.a, &stack.b] {
+        let (url, came) = counting(&site.root).await?;
+        let endpoint =
+            json!({"type": "protector", "name": "protector", "url": format!("{url}/v1/%(tenant_id)s")});
+        let path = format!("{}/endpoints", site.name);
+        stack
+            .simulation
+            .site(Method::POST, &path, Some(&endpoint))
+            .await?;
+        counters.push((url, came));
+    }
+    stack.register().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    for site in [&stack.a, &stack.b] {
+        let id = site.identity().await?;
+        let path = format!("/sites/{}/validate", text(&id, "id")?);
+        admin.admin(Method::POST, &path, None).await?.ok(200)?;
+    }
+    let tenant = stack.pair("demo").await?;
+    let group = stack.protected(&tenant, "web", 1).await?;
+    let operation = tenant.failover(&group.id, json!({})).await?;
+    assert_eq!(tenant.ended(&group.id, &operation).await?["outcome"], "completed");
+    for (url, came) in &counters {
+        assert_eq!(came.load(Ordering::SeqCst), 0, "somebody called {url}");
+        // The counter counts: otherwise nothing was shown.
+        stack.http.get(format!("{url}/")).send().await?;
+        assert_eq!(came.load(Ordering::SeqCst), 1);
+    }
+    Ok(())
+}
+
+/// By Keystone's own API, as `openstack service create` and `openstack endpoint create` do it.
+#[tokio::test]
+async fn p11_registered_as_documented() -> Result<()> {
+    let stack = Stack::unregistered().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    let named = admin
+        .cloud("identity", Method::GET, "/services?type=protector", None)
+        .await?
+        .ok(200)?;
+    for service in named["services"].as_array().into_iter().flatten() {
+        let path = format!("/services/{}", text(service, "id")?);
+        admin
+            .cloud("identity", Method::DELETE, &path, None)
+            .await?
+            .ok(204)?;
+    }
+    ensure!(stack.a.sign_in("demo").await?.endpoint("protector").is_err());
+    let service = json!({"service": {
+        "type": "protector", "name": "protector", "description": "Disaster recovery", "enabled": true
+    }});
+    let service = admin
+        .cloud("identity", Method::POST, "/services", Some(&service))
+        .await?
+        .ok(201)?;
+    for interface in ["public", "internal", "admin"] {
+        let endpoint = json!({"endpoint": {
+            "service_id": service["service"]["id"], "interface": interface, "region_id": "RegionOne",
+            "url": format!("{}/v1/%(tenant_id)s", stack.a.root), "enabled": true
+        }});
+        admin
+            .cloud("identity", Method::POST, "/endpoints", Some(&endpoint))
+            .await?
+            .ok(201)?;
+    }
+    let demo = stack.a.sign_in("demo").await?;
+    let url = demo.endpoint("protector")?;
+    assert_eq!(url, demo.base());
+    let listed = demo
+        .ask(Method::GET, &format!("{url}/protection-groups"), &[], None)
+        .await?
+        .ok(200)?;
+    assert_eq!(listed["protection_groups"], json!([]));
+    Ok(())
+}
+
+async fn refused_start(more: &str) -> Result<Vec<String>> {
+    let directory = TempDir::new()?;
+    let conf = Conf {
+        auth_url: "http://127.0.0.1:9/identity/v3".to_owned(),
+        password: "keystone-password".to_owned(),
+        port: protector_tests::free_port()?,
+        more: format!("[database]\n{more}\n"),
+    };
+    let conf = conf.write(directory.path())?;
+    let mut said = Vec::new();
+    for (program, before) in [
+        ("protector-api", None),
+        ("protector-engine", None),
+        ("protector-manage", Some(["db", "sync"])),
+    ] {
+        let mut arguments: Vec<&str> = before.iter().flatten().copied().collect();
+        let path = conf.to_string_lossy();
+        arguments.extend(["--config-file", &path]);
+        let output = run(program, &arguments).await?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        ensure!(!output.status.success(), "{program} started: {text}");
+        let log = directory.path().join("log");
+        for file in std::fs::read_dir(log).into_iter().flatten().flatten() {
+            text.push_str(&std::fs::read_to_string(file.path())?);
+        }
+        said.push(format!("{program}: {text}"));
+    }
+    Ok(said)
+}
+
+#[tokio::test]
+async fn p12_a_wrong_connection_names_host_and_database_never_the_password() -> Result<()> {
+    for password in ["geheim-7", "ge/he@im-7"] {
+        let dsn = format!(
+            "connection = mysql+pymysql://protector:{password}@db7.example:3306/protector_dr?charset=utf8"
+        );
+        for said in refused_start(&dsn).await? {
+            if !said.starts_with("protector-manage")
+                && said.contains("key_repository")
+                && !said.contains("db7")
+            {
+                anyhow::bail!("the database isn't looked at first: {said}");
+            }
+            ensure!(said.contains("db7.example"), "{said}");
+            ensure!(said.contains("protector_dr"), "{said}");
+            ensure!(!said.contains("im-7") && !said.contains("geheim"), "{said}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn p12_a_database_file_that_cannot_be_opened_is_named() -> Result<()> {
+    // A file stands where the directory should be, so that not even root can make it.
+    let directory = TempDir::new()?;
+    let file = directory.path().join("file");
+    std::fs::write(&file, "no directory")?;
+    let name = file.join("protector.db");
+    for said in refused_start(&format!("connection = sqlite:///{}", name.display())).await? {
+        ensure!(said.contains(&*name.to_string_lossy()), "{said}");
+    }
+    Ok(())
+}

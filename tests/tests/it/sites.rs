@@ -1,0 +1,101 @@
+//! The address book.
+
+use anyhow::{Result, ensure};
+use protector_tests::{Stack, names, text};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a6_sites_are_created_listed_and_shown() -> Result<()> {
+    let stack = Stack::unregistered().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    for site in [&stack.a, &stack.b] {
+        let body = stack.site_body(&stack.a, site).await?;
+        let made = admin.admin(Method::POST, "/sites", Some(&body)).await?.ok(201)?;
+        let made = &made["site"];
+        assert_eq!(made["id"], site.identity().await?["id"]);
+        assert_eq!(made["name"], site.name.as_str());
+        assert_eq!(made["auth_url"], site.auth_url.as_str());
+        assert_eq!(made["is_local"], site.name == "site-a");
+        assert_eq!(made["has_service_credentials"], site.name == "site-b");
+        ensure!(
+            !made.to_string().contains("site-b-protector"),
+            "a password comes back"
+        );
+        // A second time there is something with that name already.
+        admin
+            .admin(Method::POST, "/sites", Some(&body))
+            .await?
+            .fault("conflict", 409)?;
+        let path = format!("/sites/{}", text(made, "id")?);
+        let shown = admin.admin(Method::GET, &path, None).await?.ok(200)?;
+        assert_eq!(shown["site"]["name"], site.name.as_str());
+    }
+    let list = |body: Value| body["sites"].as_array().cloned().unwrap_or_default();
+    let all = admin.admin(Method::GET, "/sites", None).await?.ok(200)?;
+    assert_eq!(names(&list(all)), ["site-a", "site-b"]);
+    let one = admin
+        .admin(Method::GET, "/sites?name=site-b", None)
+        .await?
+        .ok(200)?;
+    assert_eq!(names(&list(one)), ["site-b"]);
+    // Tenants read them under their own address.
+    let tenant = stack.a.sign_in("demo").await?;
+    assert_eq!(names(&list(tenant.get("/sites").await?)), ["site-a", "site-b"]);
+    let wrong = json!({"site": {"name": "x", "site_type": "tertiary", "auth_url": "nowhere"}});
+    admin.admin(Method::POST, "/sites", Some(&wrong)).await?.ok(400)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a6_validation_tells_active_unreachable_and_error_apart() -> Result<()> {
+    let stack = Stack::start().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    let there = stack.b.identity().await?;
+    let path = format!("/sites/{}", text(&there, "id")?);
+    let validate = async || -> Result<Value> {
+        let url = format!("{path}/validate");
+        admin.admin(Method::POST, &url, None).await?.ok(200)
+    };
+    let well = validate().await?;
+    assert_eq!(well["site"]["status"], "active", "{well}");
+    ensure!(well["checks"].as_array().is_some_and(|checks| !checks.is_empty()));
+
+    let down = |down: bool| json!({ "down": down });
+    stack
+        .simulation
+        .site(Method::PUT, "site-b/faults", Some(&down(true)))
+        .await?;
+    assert_eq!(validate().await?["site"]["status"], "unreachable");
+    stack
+        .simulation
+        .site(Method::PUT, "site-b/faults", Some(&down(false)))
+        .await?;
+    assert_eq!(validate().await?["site"]["status"], "active");
+
+    let wrong = json!({"site": {"service_username": "protector", "service_password": "wrong"}});
+    admin.admin(Method::PATCH, &path, Some(&wrong)).await?.ok(200)?;
+    let ill = validate().await?;
+    assert_eq!(ill["site"]["status"], "error", "{ill}");
+    ensure!(
+        !ill.to_string().contains("wrong\""),
+        "the password comes back: {ill}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a6_volume_types_that_can_be_protected_are_listed() -> Result<()> {
+    let stack = Stack::start().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    for site in [&stack.a, &stack.b] {
+        let id = site.identity().await?;
+        let path = format!("/sites/{}/volume-types", text(&id, "id")?);
+        let listed = admin.admin(Method::GET, &path, None).await?.ok(200)?;
+        let types = listed["volume_types"].as_array().cloned().unwrap_or_default();
+        assert_eq!(names(&types), ["replicated-ssd"]);
+        assert_eq!(types[0]["replication_enabled"], "<is> True");
+        assert_eq!(types[0]["replication_type"], "<in> async");
+    }
+    Ok(())
+}
