@@ -36,14 +36,13 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     ("sim", &[]),
     ("relay", &[]),
-    ("testkit", &["sim", "relay"]),
-    ("dev", &["sim", "relay", "testkit"]),
-    ("tests", &["sim", "relay", "testkit"]),
+    ("dev", &["sim", "relay"]),
+    ("tests", &["sim", "relay"]),
     ("xtask", &[]),
 ];
 
 /// What tests inside a crate may use besides. The black-box tests get nothing more than the rule gives them.
-const IN_TESTS: &[&str] = &["sim", "testkit", "saga"];
+const IN_TESTS: &[&str] = &["sim", "saga"];
 
 const FORBIDDEN: &[&str] = &["openssl", "openssl-sys", "native-tls"];
 
