@@ -3,7 +3,7 @@
 
 mod access;
 mod groups;
+mod harness;
 mod operations;
 mod platform;
-mod rollback;
 mod sites;

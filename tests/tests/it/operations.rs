@@ -1,9 +1,10 @@
 //! The planned failover.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use crate::harness::{Stack, names, text};
 use anyhow::{Context, Result, ensure};
-use protector_tests::{Stack, names, text};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -103,7 +104,7 @@ async fn o1_a_failover_needs_members_and_equal_versions() -> Result<()> {
         refused.body.to_string().contains("\"sync_status\":\"pending\""),
         "{refused:?}"
     );
-    refused.fault("conflict", 409)?;
+    refused.fault("conflictingRequest", 409)?;
     // Without a statement of the peer nothing starts either.
     let body = json!({"failover": {"type": "planned"}});
     let refused = pair
@@ -147,7 +148,7 @@ async fn o7_a9_operations_tell_phases_steps_and_results_and_are_kept() -> Result
         if !now["outcome"].is_null() {
             break now;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
     pair.push(&group.id).await?;
     ensure!(seen.is_sorted(), "progress goes back: {seen:?}");
@@ -243,7 +244,7 @@ async fn o10_an_engine_killed_at_any_moment_carries_on_at_its_start() -> Result<
     let group = stack.protected(&pair, "web", 1).await?;
     let operation = pair.failover(&group.id, json!({})).await?;
     for pause in [150, 350, 550, 750] {
-        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
         if let Some(engine) = stack.a.engine.take() {
             engine.kill().await?;
         }
@@ -313,7 +314,9 @@ async fn o11_volumes_are_imported_by_the_service_and_handed_over() -> Result<()>
         .collect();
     assert_eq!(sources.len(), 2);
     ensure!(
-        sources.iter().all(|source| source.to_string().contains("pg-web")),
+        sources.iter().all(|source| source["name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("fa-a:volume-"))),
         "{sources:?}"
     );
     Ok(())

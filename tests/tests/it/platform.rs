@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::harness::{Conf, Stack, free_port, run, text};
 use anyhow::{Result, ensure};
-use protector_tests::{Conf, Stack, run, text};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
@@ -109,31 +109,39 @@ async fn p11_registered_as_documented() -> Result<()> {
     Ok(())
 }
 
-async fn refused_start(more: &str) -> Result<Vec<String>> {
+/// What the programs say that refuse to start with this in their configuration.
+async fn refused_start(connection: &str) -> Result<Vec<String>> {
     let directory = TempDir::new()?;
-    let conf = Conf {
+    let mut conf = Conf {
         auth_url: "http://127.0.0.1:9/identity/v3".to_owned(),
         password: "keystone-password".to_owned(),
-        port: protector_tests::free_port()?,
-        more: format!("[database]\n{more}\n"),
+        port: free_port()?,
+        more: String::new(),
     };
-    let conf = conf.write(directory.path())?;
+    let path = conf.write(directory.path())?;
+    let path = path.to_string_lossy();
+    // The site is there already; then somebody gets the connection wrong.
+    let made = run("protector-manage", &["db", "sync", "--config-file", &path]).await?;
+    ensure!(made.status.success(), "{made:?}");
+    conf.more = format!("[database]\nconnection = {connection}\n");
+    conf.write(directory.path())?;
     let mut said = Vec::new();
     for (program, before) in [
-        ("protector-api", None),
-        ("protector-engine", None),
-        ("protector-manage", Some(["db", "sync"])),
+        ("protector-api", &[] as &[&str]),
+        ("protector-engine", &[]),
+        ("protector-manage", &["db", "sync"]),
     ] {
-        let mut arguments: Vec<&str> = before.iter().flatten().copied().collect();
-        let path = conf.to_string_lossy();
+        let mut arguments = before.to_vec();
         arguments.extend(["--config-file", &path]);
         let output = run(program, &arguments).await?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         ensure!(!output.status.success(), "{program} started: {text}");
-        let log = directory.path().join("log");
-        for file in std::fs::read_dir(log).into_iter().flatten().flatten() {
-            text.push_str(&std::fs::read_to_string(file.path())?);
+        for file in std::fs::read_dir(directory.path().join("log"))
+            .into_iter()
+            .flatten()
+        {
+            text.push_str(&std::fs::read_to_string(file?.path())?);
         }
         said.push(format!("{program}: {text}"));
     }
@@ -143,16 +151,8 @@ async fn refused_start(more: &str) -> Result<Vec<String>> {
 #[tokio::test]
 async fn p12_a_wrong_connection_names_host_and_database_never_the_password() -> Result<()> {
     for password in ["geheim-7", "ge/he@im-7"] {
-        let dsn = format!(
-            "connection = mysql+pymysql://protector:{password}@db7.example:3306/protector_dr?charset=utf8"
-        );
+        let dsn = format!("mysql+pymysql://protector:{password}@db7.example:3306/protector_dr?charset=utf8");
         for said in refused_start(&dsn).await? {
-            if !said.starts_with("protector-manage")
-                && said.contains("key_repository")
-                && !said.contains("db7")
-            {
-                anyhow::bail!("the database isn't looked at first: {said}");
-            }
             ensure!(said.contains("db7.example"), "{said}");
             ensure!(said.contains("protector_dr"), "{said}");
             ensure!(!said.contains("im-7") && !said.contains("geheim"), "{said}");
@@ -168,7 +168,7 @@ async fn p12_a_database_file_that_cannot_be_opened_is_named() -> Result<()> {
     let file = directory.path().join("file");
     std::fs::write(&file, "no directory")?;
     let name = file.join("protector.db");
-    for said in refused_start(&format!("connection = sqlite:///{}", name.display())).await? {
+    for said in refused_start(&format!("sqlite:///{}", name.display())).await? {
         ensure!(said.contains(&*name.to_string_lossy()), "{said}");
     }
     Ok(())

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::session::{Answer, Session};
+use super::session::{Answer, Session};
 
 /// How long anything may take that ends by itself.
 const PATIENCE: Duration = Duration::from_secs(60);

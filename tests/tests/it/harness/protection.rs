@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::pair::Pair;
-use crate::stack::Stack;
+use super::pair::Pair;
+use super::stack::Stack;
 
 /// A group that runs at `site-a`, as the tenant made it.
 pub struct Group {

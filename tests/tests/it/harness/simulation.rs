@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::session::send;
+use super::session::send;
 
 #[derive(Clone)]
 pub struct Simulation {

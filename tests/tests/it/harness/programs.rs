@@ -1,0 +1,83 @@
+//! The programs under test, as processes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::process::{Child, Command};
+
+/// Where the release programs are: named by `PROTECTOR_BIN_DIR`, or where cargo built them beside this test.
+fn binary(name: &str) -> Result<PathBuf> {
+    let directory = match std::env::var_os("PROTECTOR_BIN_DIR") {
+        Some(named) => PathBuf::from(named),
+        // target/<profile>/deps/<test> stands beside target/release.
+        None => std::env::current_exe()?
+            .ancestors()
+            .nth(3)
+            .context("the test has no target directory")?
+            .join("release"),
+    };
+    let path = directory.join(name);
+    ensure!(
+        path.exists(),
+        "{} is not there: cargo build --release --workspace --bins",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// A running program, killed when it is dropped. Its output goes to a file.
+pub struct Program {
+    child: Child,
+}
+
+impl Program {
+    pub fn start(name: &str, arguments: &[&str], log: &Path) -> Result<Self> {
+        let file = File::options().create(true).append(true).open(log)?;
+        let child = Command::new(binary(name)?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{name} can't start"))?;
+        Ok(Self { child })
+    }
+
+    /// As [`Program::start`], with the standard output in a pipe.
+    pub fn piped(name: &str, arguments: &[&str], log: &Path) -> Result<Child> {
+        Ok(Command::new(binary(name)?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(log)?)
+            .kill_on_drop(true)
+            .spawn()?)
+    }
+
+    /// End it as a power cut would.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+}
+
+/// Run a program to its end, which has to come soon.
+pub async fn run(name: &str, arguments: &[&str]) -> Result<Output> {
+    let output = Command::new(binary(name)?)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    tokio::time::timeout(Duration::from_secs(30), output)
+        .await
+        .with_context(|| format!("{name} {} doesn't end", arguments.join(" ")))?
+        .with_context(|| format!("{name} can't start"))
+}

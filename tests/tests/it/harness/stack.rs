@@ -1,0 +1,309 @@
+//! Two sites with protector on both, as an operator sets them up.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::pair::Pair;
+use super::programs::{Program, run};
+use super::session::{Session, send};
+use super::simulation::Simulation;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A port below those that the system gives to outgoing connections, so that none of these takes it meanwhile.
+pub fn free_port() -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let span = 20_000;
+    let first = u16::try_from(std::process::id() * 16 % u32::from(span))?;
+    for _ in 0..span {
+        let port = 12_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % span;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
+}
+
+/// A configuration file.
+pub struct Conf {
+    pub auth_url: String,
+    pub password: String,
+    pub port: u16,
+    /// What stands at its end.
+    pub more: String,
+}
+
+impl Conf {
+    /// Write it to `protector.conf` in a directory.
+    pub fn write(&self, directory: &Path) -> Result<PathBuf> {
+        std::fs::create_dir_all(directory)?;
+        let Self {
+            auth_url,
+            password,
+            port,
+            more,
+        } = self;
+        let own = directory.display();
+        let above = directory.parent().unwrap_or(directory).display();
+        let text = format!(
+            "[DEFAULT]\nstate_path = {own}/state\nlog_dir = {own}/log\n\n\
+             [api]\nbind_host = 127.0.0.1\nbind_port = {port}\n\n\
+             [keystone_authtoken]\nauth_url = {auth_url}\nwww_authenticate_uri = {auth_url}\n\
+             username = protector\npassword = {password}\nproject_name = service\n\n\
+             [security]\nallowed_networks = 127.0.0.0/8\n\n\
+             [storage]\ncafile = {above}/arrays.pem\n\n\
+             [engine]\npoll_interval_ms = 100\nlease_seconds = 2\n\n{more}"
+        );
+        let path = directory.join("protector.conf");
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+}
+
+/// One site and protector on it.
+pub struct Site {
+    pub name: String,
+    pub auth_url: String,
+    /// Protector's, such as `http://127.0.0.1:8788`.
+    pub root: String,
+    pub array_url: String,
+    pub engine: Option<Program>,
+    api: Option<Program>,
+    directory: PathBuf,
+    conf: PathBuf,
+    http: Client,
+}
+
+impl Site {
+    /// Sign in as `admin`, `protector` or `demo`.
+    pub async fn sign_in(&self, user: &str) -> Result<Session> {
+        let project = if user == "protector" { "service" } else { user };
+        let password = format!("{}-{user}", self.name);
+        Session::sign_in(&self.http, &self.root, &self.auth_url, user, &password, project).await
+    }
+
+    /// What protector says of itself: id and public key.
+    pub async fn identity(&self) -> Result<Value> {
+        let answer = send(&self.http, Method::GET, &format!("{}/", self.root), &[], None).await?;
+        Ok(answer.body["site"].clone())
+    }
+
+    pub fn start_engine(&mut self) -> Result<()> {
+        self.engine = Some(self.program("protector-engine")?);
+        Ok(())
+    }
+
+    fn program(&self, name: &str) -> Result<Program> {
+        let conf = self.conf.to_string_lossy();
+        let log = self.directory.join(format!("{name}.out"));
+        Program::start(name, &["--config-file", &conf], &log)
+    }
+
+    async fn manage(&self, what: &[&str]) -> Result<()> {
+        let conf = self.conf.to_string_lossy();
+        let mut arguments = what.to_vec();
+        arguments.extend(["--config-file", &conf]);
+        let output = run("protector-manage", &arguments).await?;
+        ensure!(
+            output.status.success(),
+            "protector-manage {}: {}",
+            what.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    async fn answers(&mut self) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        let url = format!("{}/", self.root);
+        while let Err(error) = send(&self.http, Method::GET, &url, &[], None).await {
+            if let Some(api) = &mut self.api {
+                let place = self.directory.display();
+                ensure!(
+                    api.runs()?,
+                    "protector-api at {} has ended; see {place}",
+                    self.name
+                );
+            }
+            if Instant::now() > end {
+                return Err(error.context(format!("protector at {} doesn't answer", self.name)));
+            }
+            sleep(Duration::from_millis(25)).await;
+        }
+        Ok(())
+    }
+}
+
+/// All of it. Dropping it ends everything; what was written stays if the test panicked.
+pub struct Stack {
+    // In this order: the services go before the clouds they talk to.
+    pub a: Site,
+    pub b: Site,
+    pub simulation: Simulation,
+    pub http: Client,
+    _sites: Child,
+    directory: Option<TempDir>,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let keep = std::thread::panicking() || std::env::var_os("PROTECTOR_KEEP").is_some();
+        if let Some(directory) = self.directory.take().filter(|_| keep) {
+            eprintln!("logs and databases: {}", directory.keep().display());
+        }
+    }
+}
+
+impl Stack {
+    /// Two sites that know each other, with the tenant `demo` of the one as that of the other.
+    pub async fn start() -> Result<Self> {
+        let stack = Self::unregistered().await?;
+        stack.register().await?;
+        Ok(stack)
+    }
+
+    /// Two sites with protector on both that don't know each other yet.
+    pub async fn unregistered() -> Result<Self> {
+        let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.run/black-box");
+        std::fs::create_dir_all(&above)?;
+        let directory = TempDir::new_in(above.canonicalize()?)?;
+        let path = directory.path();
+        let own = path.to_string_lossy();
+        let arguments = ["sites", "--arrays-tls", "--dir", &own];
+        let mut sites = Program::piped("protector-dev", &arguments, &path.join("sites.log"))?;
+        let mut line = String::new();
+        let output = sites.stdout.take().context("no standard output")?;
+        timeout(PATIENCE, BufReader::new(output).read_line(&mut line))
+            .await
+            .context("the simulated sites don't start")??;
+        let ready: Value =
+            serde_json::from_str(&line).with_context(|| format!("the sites' first line: {line}"))?;
+        let http = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .build()?;
+        let at = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
+        let simulation = Simulation {
+            http: http.clone(),
+            sites: at("control"),
+            arrays: at("arrays_control"),
+        };
+        let described = ready["sites"].as_array().context("no sites")?;
+        let certificates: Vec<&str> = described
+            .iter()
+            .filter_map(|site| site["array"]["certificate"].as_str())
+            .collect();
+        std::fs::write(path.join("arrays.pem"), certificates.join("\n"))?;
+        let (a, b) = tokio::try_join!(
+            protector(&described[0], path, &http, &simulation),
+            protector(&described[1], path, &http, &simulation)
+        )?;
+        Ok(Self {
+            a,
+            b,
+            simulation,
+            http,
+            _sites: sites,
+            directory: Some(directory),
+        })
+    }
+
+    /// What an administrator of both sites does once.
+    pub async fn register(&self) -> Result<()> {
+        for book in [&self.a, &self.b] {
+            let admin = book.sign_in("admin").await?;
+            for site in [&self.a, &self.b] {
+                let body = self.site_body(book, site).await?;
+                admin.admin(Method::POST, "/sites", Some(&body)).await?.ok(201)?;
+            }
+        }
+        let (here, there) = (self.a.sign_in("demo").await?, self.b.sign_in("demo").await?);
+        let id = uuid::Uuid::new_v4().to_string();
+        for (site, local, other, remote) in [
+            (&self.a, &here, &self.b, &there),
+            (&self.b, &there, &self.a, &here),
+        ] {
+            let body = json!({"tenant_mapping": {
+                "id": id, "local_tenant": local.project, "remote_site": other.identity().await?["id"],
+                "remote_tenant": remote.project, "description": ""
+            }});
+            let admin = site.sign_in("admin").await?;
+            let answer = admin.call(Method::POST, "/tenant-mappings", Some(&body)).await?;
+            answer.ok(201)?;
+        }
+        Ok(())
+    }
+
+    /// How a site is written into the address book of one of the two; a site doesn't need its own credentials.
+    pub async fn site_body(&self, book: &Site, site: &Site) -> Result<Value> {
+        let identity = site.identity().await?;
+        let kind = match site.name.as_str() {
+            "site-a" => "primary",
+            _ => "secondary",
+        };
+        let mut body = json!({"site": {
+            "id": identity["id"], "name": site.name, "description": "", "site_type": kind, "auth_url": site.auth_url,
+            "region_name": "RegionOne", "public_key": identity["public_key"]
+        }});
+        if site.name != book.name {
+            body["site"]["service_username"] = json!("protector");
+            body["site"]["service_password"] = json!(format!("{}-protector", site.name));
+            body["site"]["service_project"] = json!("service");
+            body["site"]["service_user_domain"] = json!("Default");
+            body["site"]["service_project_domain"] = json!("Default");
+        }
+        Ok(body)
+    }
+
+    /// A user at both sites, `site-a` first.
+    pub async fn pair(&self, user: &str) -> Result<Pair> {
+        let (here, there) = tokio::try_join!(self.a.sign_in(user), self.b.sign_in(user))?;
+        Ok(Pair { here, there })
+    }
+}
+
+async fn protector(described: &Value, above: &Path, http: &Client, simulation: &Simulation) -> Result<Site> {
+    let at = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (name, auth_url) = (at(&described["name"]), at(&described["auth_url"]));
+    let directory = above.join(&name);
+    let port = free_port()?;
+    let conf = Conf {
+        auth_url: auth_url.clone(),
+        password: format!("{name}-protector"),
+        port,
+        more: String::new(),
+    };
+    let conf = conf.write(&directory)?;
+    let mut site = Site {
+        array_url: at(&described["array"]["url"]),
+        root: format!("http://127.0.0.1:{port}"),
+        name,
+        auth_url,
+        engine: None,
+        api: None,
+        directory,
+        conf,
+        http: http.clone(),
+    };
+    site.manage(&["db", "sync"]).await?;
+    site.manage(&["cinder", "group-type"]).await?;
+    let endpoint = json!({
+        "type": "protector", "name": "protector", "url": format!("{}/v1/%(tenant_id)s", site.root)
+    });
+    let path = format!("{}/endpoints", site.name);
+    simulation.site(Method::POST, &path, Some(&endpoint)).await?;
+    site.api = Some(site.program("protector-api")?);
+    site.start_engine()?;
+    site.answers().await?;
+    Ok(site)
+}
