@@ -131,7 +131,7 @@ impl Ask {
         let mut answer = json!({});
         if let Some(limit) = number("limit")?
             && limit > 0
-            && items.len() > limit
+            && items.len() >= limit
         {
             items.truncate(limit);
             let last = items

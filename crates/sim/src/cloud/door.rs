@@ -221,6 +221,8 @@ fn minor(service: Service, headers: &HeaderMap) -> Result<u32, Fault> {
 }
 
 fn render(service: Service, call: &Call, reply: Reply) -> Response {
+    // Who is turned away before the service's own code doesn't hear its version.
+    let (mut inside, mut plain) = (true, None);
     let (status, extra, body) = match reply {
         Ok(answer) => (answer.status, answer.headers, answer.body),
         Err(fault) => {
@@ -232,17 +234,25 @@ fn render(service: Service, call: &Call, reply: Reply) -> Response {
             if fault.status == 413 {
                 headers.push(("retry-after", "0".to_owned()));
             }
+            plain = fault.text(service);
+            inside = fault.status != 401 && plain.is_none();
             (fault.status, headers, Some(fault.body(service)))
         }
     };
+    let kind = if plain.is_some() {
+        "text/plain; charset=UTF-8"
+    } else {
+        "application/json"
+    };
     let mut response = Response::new(match &body {
+        Some(_) if plain.is_some() => Body::from(plain.unwrap_or_default()),
         Some(body) => Body::from(body.to_string()),
         None => Body::empty(),
     });
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     if body.is_some() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     let mut set = |name: &'static str, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -251,7 +261,7 @@ fn render(service: Service, call: &Call, reply: Reply) -> Response {
     };
     let request = format!("req-{}", uuid());
     match service {
-        Service::Compute => {
+        Service::Compute if inside => {
             set("x-compute-request-id", request.clone());
             set(
                 "openstack-api-version",
@@ -259,7 +269,7 @@ fn render(service: Service, call: &Call, reply: Reply) -> Response {
             );
             set("x-openstack-nova-api-version", format!("2.{}", call.minor.max(1)));
         }
-        Service::Volume => {
+        Service::Volume if inside => {
             set("x-compute-request-id", request.clone());
             set("openstack-api-version", format!("volume 3.{}", call.minor));
         }

@@ -37,6 +37,8 @@ impl Service {
     }
 }
 
+const NO_ROUTE: &str = "HTTPNotFound";
+
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fault {
@@ -75,6 +77,17 @@ impl Fault {
         Self::new(404, "NotFound", message)
     }
 
+    /// Nothing of the service's own code has seen the call.
+    pub fn no_route() -> Self {
+        Self::new(404, NO_ROUTE, "The resource could not be found.")
+    }
+
+    /// What the router itself answers, which isn't JSON in Nova and Cinder.
+    pub fn text(&self, service: Service) -> Option<String> {
+        let plain = self.kind == NO_ROUTE && matches!(service, Service::Compute | Service::Volume);
+        plain.then(|| format!("404 Not Found\n\n{}\n\n   ", self.message))
+    }
+
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(409, "Conflict", message)
     }
@@ -90,7 +103,11 @@ impl Fault {
                 json!({"error": {"code": code, "title": title(code), "message": message}})
             }
             Service::Network => {
-                json!({"NeutronError": {"type": self.kind, "message": message, "detail": ""}})
+                let kind = match self.kind {
+                    "BadRequest" => "HTTPBadRequest",
+                    kind => kind,
+                };
+                json!({"NeutronError": {"type": kind, "message": message, "detail": ""}})
             }
             Service::Image => {
                 json!({"message": message, "code": format!("{code} {}", title(code)), "title": title(code)})

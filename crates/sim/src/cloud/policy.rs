@@ -43,6 +43,11 @@ impl Policies {
         self.check(caller.admin || caller.has("member"), rule)
     }
 
+    /// Something that stock policy allows to everybody in a project.
+    pub(super) fn reader(&self, caller: &Caller, rule: &str) -> Result<(), Fault> {
+        self.check(caller.project_id.is_some(), rule)
+    }
+
     fn check(&self, stock: bool, rule: &str) -> Result<(), Fault> {
         if (stock || self.granted.contains(rule)) && !self.forbidden.contains(rule) {
             return Ok(());

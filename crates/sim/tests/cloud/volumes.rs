@@ -105,7 +105,7 @@ async fn importing_needs_rights_room_and_the_right_key() {
     service
         .post("/volume/manageable_volumes", elsewhere)
         .await
-        .refused(503, "could not be found on host");
+        .refused(400, "Host 'other@pure' not found");
 
     let fails = async |body: serde_json::Value, reason: &str| {
         let made = service.post("/volume/manageable_volumes", body).await.is(202);

@@ -32,6 +32,17 @@ pub(in super::super) fn fingerprint(key: &str) -> String {
     parts.join(":")
 }
 
+/// A kind of key and something in Base64's letters.
+fn is_key(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let kind = words.next().unwrap_or_default();
+    let letters = |word: &str| {
+        word.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "+/=".contains(letter))
+    };
+    (kind.starts_with("ssh-") || kind.starts_with("ecdsa-")) && words.next().is_some_and(letters)
+}
+
 pub(super) fn route(world: &mut World, ask: &Ask, rest: &[&str]) -> Reply {
     let user = ask
         .query("user_id")
@@ -66,6 +77,11 @@ pub(super) fn route(world: &mut World, ask: &Ask, rest: &[&str]) -> Reply {
                 return Err(Fault::conflict(format!("Key pair '{name}' already exists.")));
             }
             let given = maybe(wanted, "public_key");
+            if given.as_deref().is_some_and(|key| !is_key(key)) {
+                return Err(Fault::bad(
+                    "Keypair data is invalid: failed to generate fingerprint",
+                ));
+            }
             let key = given
                 .clone()
                 .unwrap_or_else(|| format!("ssh-ed25519 SIMULATED {name}"));
@@ -75,7 +91,8 @@ pub(super) fn route(world: &mut World, ask: &Ask, rest: &[&str]) -> Reply {
                 "id": pairs.len() + 1
             });
             pairs.push(pair.clone());
-            let mut shown = view(ask, &pair, false);
+            let mut shown = view(ask, &pair, true);
+            shown["keypair"]["user_id"] = pair["user_id"].clone();
             if given.is_none() {
                 shown["keypair"]["private_key"] = json!("simulated");
             }

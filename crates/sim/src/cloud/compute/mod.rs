@@ -187,6 +187,6 @@ pub(super) fn route(world: &mut World, ask: &Ask) -> Reply {
         ("GET", ["os-hypervisors", rest @ ..]) => services::hypervisors(world, ask, rest),
         ("GET", ["os-aggregates"]) => Ok(Answer::ok(json!({"aggregates": []}))),
         ("GET", ["extensions"]) => Ok(Answer::ok(json!({"extensions": []}))),
-        _ => Err(Fault::missing("The resource could not be found.")),
+        _ => Err(Fault::no_route()),
     }
 }

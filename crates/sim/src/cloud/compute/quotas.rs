@@ -96,7 +96,7 @@ pub(super) fn quota_sets(world: &mut World, ask: &Ask, project: &str, rest: &[&s
     } else if rest == ["detail"] {
         world
             .policies
-            .admin(&ask.caller, "os_compute_api:os-quota-sets:detail")?;
+            .reader(&ask.caller, "os_compute_api:os-quota-sets:detail")?;
     }
     let mut set = json!({"id": project});
     for name in NAMES {

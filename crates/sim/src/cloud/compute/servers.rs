@@ -61,6 +61,13 @@ pub(super) fn route(world: &mut World, ask: &Ask, rest: &[&str]) -> Reply {
 }
 
 fn list(world: &World, ask: &Ask, detailed: bool) -> Reply {
+    if ask.wants("all_tenants") {
+        let rule = if detailed { "detail" } else { "index" };
+        world.policies.admin(
+            &ask.caller,
+            &format!("os_compute_api:servers:{rule}:get_all_tenants"),
+        )?;
+    }
     let wanted = |key: &str, value: &str| {
         ask.query(key)
             .is_none_or(|wanted| wanted.eq_ignore_ascii_case(value))
@@ -88,7 +95,12 @@ fn list(world: &World, ask: &Ask, detailed: bool) -> Reply {
     found.sort_by_key(|server| std::cmp::Reverse(server.number));
     let found = found.into_iter().map(|server| {
         if detailed {
-            return view(world, ask, server);
+            let mut shown = view(world, ask, server);
+            if let Some(fields) = shown.as_object_mut() {
+                // Only a look at one server shows its groups.
+                fields.remove("server_groups");
+            }
+            return shown;
         }
         json!({"id": server.id, "name": server.name, "links": links(ask, &server.id)})
     });

@@ -144,7 +144,7 @@ pub(in super::super) fn record(what: &str, base: &str, wanted: Value) -> Value {
             json!({"domain_id": "default", "enabled": true, "password_expires_at": null, "options": {}})
         }
         "role" => json!({"domain_id": null, "description": null, "options": {}}),
-        "service" | "domain" => json!({"description": "", "enabled": true}),
+        "domain" => json!({"description": "", "enabled": true}),
         "region" => json!({"description": "", "parent_region_id": null}),
         _ => json!({"enabled": true}),
     };
@@ -157,7 +157,13 @@ pub(in super::super) fn record(what: &str, base: &str, wanted: Value) -> Value {
         }
     }
     if what == "endpoint" {
-        made["region"] = made["region_id"].clone();
+        // `region` is the old name of the same thing; clients still send it.
+        let region = [&made["region_id"], &made["region"]]
+            .into_iter()
+            .find(|id| !id.is_null());
+        let region = region.cloned().unwrap_or_default();
+        made["region_id"] = region.clone();
+        made["region"] = region;
     }
     let id = made["id"].as_str().unwrap_or_default().to_owned();
     made["links"] = json!({"self": format!("{base}/{what}s/{id}")});

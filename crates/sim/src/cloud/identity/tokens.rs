@@ -72,7 +72,9 @@ impl Token {
         if let Some(project) = self.project.as_deref().and_then(|id| identity.projects.get(id)) {
             token["project"] =
                 json!({"id": project["id"], "name": project["name"], "domain": domain(identity, project)});
-            token["is_domain"] = json!(false);
+            if self.trust.is_none() {
+                token["is_domain"] = json!(false);
+            }
             let roles = roles.iter().filter_map(|id| identity.roles.get(id));
             token["roles"] = roles
                 .map(|role| json!({"id": role["id"], "name": role["name"]}))

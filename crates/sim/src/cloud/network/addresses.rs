@@ -36,6 +36,10 @@ impl Range {
         address.is_ipv4() == self.v4 && (self.first..=self.last).contains(&value(address))
     }
 
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.v4 == other.v4 && self.first <= other.last && other.first <= self.last
+    }
+
     /// Gateway and pool that Neutron takes where none is given.
     pub fn usual(&self) -> (String, Value) {
         let text = |number| text(number, self.v4);

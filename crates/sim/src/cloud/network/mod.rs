@@ -147,6 +147,19 @@ fn visible(ask: &Ask, item: &Value) -> bool {
         || item["router:external"] == true
 }
 
+/// An object as the caller may see it: how it is wired is the administrator's.
+fn shown(ask: &Ask, item: &Value) -> Value {
+    let mut item = item.clone();
+    if !ask.caller.admin
+        && let Some(fields) = item.as_object_mut()
+    {
+        fields.retain(|key, _| {
+            key == "binding:vnic_type" || !(key.starts_with("binding:") || key.starts_with("provider:"))
+        });
+    }
+    item
+}
+
 /// Whether an object passes the query's filters. What isn't a field of it doesn't filter.
 fn passes(ask: &Ask, item: &Value) -> bool {
     const NO_FILTER: [&str; 6] = [
@@ -199,7 +212,7 @@ fn list<'a>(ask: &Ask, key: &str, items: impl Iterator<Item = &'a Value>) -> Rep
     let found = items
         .filter(|item| visible(ask, item) && passes(ask, item))
         .map(|item| {
-            let mut item = item.clone();
+            let mut item = shown(ask, item);
             if !fields.is_empty()
                 && let Some(all) = item.as_object_mut()
             {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::ask::{Answer, Ask, Reply};
 use super::super::fault::Fault;
 use super::super::world::{World, uuid};
-use super::{addresses, check_quota, list, security_groups, visible};
+use super::{addresses, check_quota, list, security_groups, shown, visible};
 
 /// What only admins and the network's owner may choose.
 const OWNER_ONLY: [&str; 3] = ["mac_address", "port_security_enabled", "allowed_address_pairs"];
@@ -22,7 +22,7 @@ pub(super) fn route(world: &mut World, ask: &Ask, rest: &[&str]) -> Reply {
             let port = world.network.ports.get(id).filter(|port| visible(ask, port));
             let port = port.cloned().ok_or_else(|| not_found(id))?;
             match ask.method.as_str() {
-                "GET" => Ok(Answer::ok(json!({"port": port}))),
+                "GET" => Ok(Answer::ok(json!({"port": shown(ask, &port)}))),
                 "PUT" => update(world, ask, port),
                 "DELETE" => {
                     world.network.ports.remove(id);
@@ -98,7 +98,7 @@ fn create(world: &mut World, ask: &Ask) -> Reply {
         ));
     }
     let port = make(world, project, wanted)?;
-    Ok(Answer::json(201, json!({"port": port})))
+    Ok(Answer::json(201, json!({"port": shown(ask, &port)})))
 }
 
 /// Make a port in a project; who may do so has been asked before.
@@ -144,7 +144,7 @@ pub(in super::super) fn make(
         "mac_address": mac, "fixed_ips": fixed_ips, "security_groups": groups, "port_security_enabled": secure,
         "allowed_address_pairs": [], "extra_dhcp_opts": [], "admin_state_up": true, "status": "DOWN", "device_id": "",
         "device_owner": "", "binding:vnic_type": "normal", "binding:host_id": "", "binding:vif_type": "unbound",
-        "binding:vif_details": {}, "binding:profile": {}, "qos_policy_id": null, "tags": [],
+        "binding:vif_details": {}, "binding:profile": {}, "tags": [],
         "created_at": world.stamp(), "updated_at": world.stamp(), "revision_number": 1
     });
     for key in [
@@ -161,6 +161,16 @@ pub(in super::super) fn make(
         if let Some(value) = wanted.get(key) {
             port[key] = value.clone();
         }
+    }
+    let grouped = port["security_groups"]
+        .as_array()
+        .is_some_and(|groups| !groups.is_empty());
+    if !secure && grouped {
+        return Err(Fault::new(
+            400,
+            "PortSecurityAndIPRequiredForSecurityGroups",
+            "Port security must be enabled and port must have an IP address in order to use security groups.",
+        ));
     }
     secure_enough(&mut port)?;
     world.network.ports.add(port.clone());
@@ -257,7 +267,7 @@ fn update(world: &mut World, ask: &Ask, mut port: Value) -> Reply {
     if let Some(place) = world.network.ports.get_mut(&id) {
         *place = port.clone();
     }
-    Ok(Answer::ok(json!({"port": port})))
+    Ok(Answer::ok(json!({"port": shown(ask, &port)})))
 }
 
 /// Plug a port into a server.

@@ -7,7 +7,7 @@ use super::super::fault::Fault;
 use super::super::table::Table;
 use super::super::world::{World, uuid};
 use super::addresses::Range;
-use super::{check_quota, list, missing, visible};
+use super::{check_quota, list, missing, shown, visible};
 
 fn table<'a>(
     world: &'a mut World,
@@ -43,9 +43,8 @@ pub(super) fn route(world: &mut World, ask: &Ask, collection: &str, rest: &[&str
         ("GET", []) => list(ask, collection, items.iter()),
         ("GET", [id]) => {
             let found = items.get(id).filter(|item| visible(ask, item));
-            Ok(Answer::ok(
-                json!({what: found.ok_or_else(|| not_found(name, id))?}),
-            ))
+            let found = found.ok_or_else(|| not_found(name, id))?;
+            Ok(Answer::ok(json!({what: shown(ask, found)})))
         }
         ("POST", []) => {
             let wanted = ask.object(what)?.clone();
@@ -65,7 +64,7 @@ pub(super) fn route(world: &mut World, ask: &Ask, collection: &str, rest: &[&str
             if let Some((items, ..)) = table(world, collection) {
                 items.add(made.clone());
             }
-            Ok(Answer::json(201, json!({what: made})))
+            Ok(Answer::json(201, json!({what: shown(ask, &made)})))
         }
         ("PUT", [id]) => {
             let found = items
@@ -82,7 +81,7 @@ pub(super) fn route(world: &mut World, ask: &Ask, collection: &str, rest: &[&str
                     "ACTIVE"
                 });
             }
-            Ok(Answer::ok(json!({what: found})))
+            Ok(Answer::ok(json!({what: shown(ask, found)})))
         }
         ("DELETE", [id]) => {
             items
@@ -167,7 +166,7 @@ fn made(world: &World, what: &str, owner: &str, wanted: Map<String, Value>) -> V
             "admin_state_up": true, "status": "ACTIVE", "shared": false, "router:external": false, "subnets": [],
             "mtu": 1500, "port_security_enabled": true, "availability_zones": [], "availability_zone_hints": [],
             "ipv4_address_scope": null, "ipv6_address_scope": null, "provider:network_type": "geneve",
-            "provider:physical_network": null, "provider:segmentation_id": 1, "is_default": false
+            "provider:physical_network": null, "provider:segmentation_id": 1
         }),
         "router" => json!({
             "admin_state_up": true, "status": "ACTIVE", "external_gateway_info": null, "ha": false,
@@ -214,12 +213,26 @@ fn subnet(world: &mut World, ask: &Ask, owner: &str, wanted: Map<String, Value>)
             "Invalid input for cidr. Reason: '{cidr}' is not a valid IP subnet."
         ))
     })?;
+    let overlaps = world.network.subnets.iter().any(|other| {
+        other["network_id"] == network.as_str()
+            && Range::parse(other["cidr"].as_str().unwrap_or_default())
+                .is_some_and(|other| other.overlaps(&range))
+    });
+    if overlaps {
+        return Err(Fault::new(
+            400,
+            "InvalidInput",
+            format!(
+                "Invalid input for operation: Requested subnet with cidr: {cidr} for network: {network} overlaps with another subnet."
+            ),
+        ));
+    }
     let (gateway, pools) = range.usual();
     let mut subnet = made(world, "subnet", owner, Map::new());
     let usual = json!({
         "ip_version": if cidr.contains(':') { 6 } else { 4 }, "gateway_ip": gateway, "allocation_pools": pools,
         "enable_dhcp": true, "dns_nameservers": [], "host_routes": [], "ipv6_address_mode": null,
-        "ipv6_ra_mode": null, "subnetpool_id": null, "segment_id": null, "service_types": []
+        "ipv6_ra_mode": null, "subnetpool_id": null, "service_types": []
     });
     for source in [usual.as_object().cloned().unwrap_or_default(), wanted] {
         for (key, value) in source {

@@ -195,7 +195,7 @@ fn update(world: &mut World, ask: &Ask, id: &str) -> Reply {
         if volume.project_id != group.project_id {
             return Err(invalid("volume cannot be found."));
         }
-        if volume.group_id.as_ref().is_some_and(|own| own != id) {
+        if volume.group_id.is_some() {
             return Err(invalid(&format!(
                 "it is already in group {}",
                 volume.group_id.clone().unwrap_or_default()

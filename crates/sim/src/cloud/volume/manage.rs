@@ -34,14 +34,23 @@ pub(super) fn manage(world: &mut World, ask: &Ask) -> Reply {
     })?;
     let host = maybe(wanted, "host")
         .ok_or_else(|| Fault::bad("One and only one of cluster and host must be set."))?;
-    if host.split('#').next() != Some(world.volume.host.as_str()) || world.volume.service_down {
+    if host.split('#').next() != Some(world.volume.host.as_str()) {
+        return Err(Fault::bad(format!("Host '{host}' not found")));
+    }
+    if world.volume.service_down {
         return Err(Fault::new(
             503,
             "ServiceUnavailable",
             format!("Service cinder-volume could not be found on host {host}."),
         ));
     }
-    let kind = volumes::wanted_type(world, ask, maybe(wanted, "volume_type").as_deref())?;
+    let name = maybe(wanted, "volume_type");
+    let kind = volumes::wanted_type(world, ask, name.as_deref()).map_err(|fault| match &name {
+        Some(name) => Fault::bad(format!(
+            "Invalid volume type: Cannot find requested '{name}' volume type"
+        )),
+        None => fault,
+    })?;
     if kind["encryption"].is_object() {
         return Err(Fault::bad("Managing to encrypted volumes is not supported."));
     }
@@ -71,7 +80,18 @@ pub(super) fn manage(world: &mut World, ask: &Ask) -> Reply {
         .cloned()
         .unwrap_or_default();
     volume.availability_zone = maybe(wanted, "availability_zone").unwrap_or_else(|| "nova".to_owned());
-    let shown = volumes::view(world, ask, &volume);
+    let mut shown = volumes::brief(world, ask, &volume);
+    if let Some(fields) = shown.as_object_mut() {
+        // The view of the first microversion, whichever was asked for.
+        const LATER: [&str; 5] = [
+            "cluster_name",
+            "group_id",
+            "provider_id",
+            "service_uuid",
+            "shared_targets",
+        ];
+        fields.retain(|key, _| !LATER.contains(&key.as_str()));
+    }
     let id = volume.id.clone();
     world.volume.volumes.add(volume);
     let work = Work::Manage(reference_of(world, reference));

@@ -186,7 +186,7 @@ pub(super) fn route(world: &mut World, ask: &Ask) -> Reply {
         ("GET", ["qos-specs"]) => Ok(Answer::ok(json!({"qos_specs": []}))),
         ("GET", ["backups", ..]) => Ok(Answer::ok(json!({"backups": []}))),
         ("GET", ["resource_filters"]) => Ok(Answer::ok(json!({"resource_filters": []}))),
-        _ => Err(Fault::missing("The resource could not be found.")),
+        _ => Err(Fault::no_route()),
     }
 }
 

@@ -142,7 +142,7 @@ pub(super) fn quota_sets(world: &mut World, ask: &Ask, project: &str) -> Reply {
     for name in names(world) {
         let limit = limit(world, project, &name);
         set[&name] = if ask.wants("usage") {
-            json!({"limit": limit, "in_use": used(world, project, &name), "reserved": 0, "allocated": 0})
+            json!({"limit": limit, "in_use": used(world, project, &name), "reserved": 0})
         } else {
             json!(limit)
         };

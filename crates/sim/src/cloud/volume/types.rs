@@ -128,7 +128,11 @@ fn change(world: &mut World, ask: &Ask, rest: &[&str]) -> Reply {
                 "is_public": public.unwrap_or(true), "extra_specs": specs
             });
             world.volume.types.add(made.clone());
-            Ok(Answer::ok(json!({"volume_type": view(world, ask, &made)})))
+            let mut shown = view(world, ask, &made);
+            if let Some(fields) = shown.as_object_mut() {
+                fields.remove("qos_specs_id");
+            }
+            Ok(Answer::ok(json!({"volume_type": shown})))
         }
         ("POST", [id, "action"]) => {
             world.volume.types.get(id).ok_or_else(|| not_found(id))?;

@@ -113,7 +113,7 @@ pub(super) fn view(world: &World, ask: &Ask, volume: &Volume) -> Value {
         shown["service_uuid"] = Value::Null;
         shown["shared_targets"] = json!(false);
     }
-    if ask.minor >= 61 {
+    if ask.minor >= 61 && ask.caller.admin {
         shown["cluster_name"] = Value::Null;
     }
     if ask.minor >= 63 {
@@ -130,6 +130,15 @@ pub(super) fn view(world: &World, ask: &Ask, volume: &Volume) -> Value {
         if ask.minor >= 21 {
             shown["provider_id"] = json!(volume.provider_id);
         }
+    }
+    shown
+}
+
+/// What the answer to a change says of a volume: only a look at it shows everything.
+pub(super) fn brief(world: &World, ask: &Ask, volume: &Volume) -> Value {
+    let mut shown = view(world, ask, volume);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.retain(|key, _| !key.starts_with("os-vol-") && key != "volume_image_metadata");
     }
     shown
 }
@@ -264,7 +273,7 @@ fn create(world: &mut World, ask: &Ask) -> Reply {
             .image_metadata
             .insert("image_name".to_owned(), image["name"].clone());
     }
-    let shown = view(world, ask, &volume);
+    let shown = brief(world, ask, &volume);
     let id = volume.id.clone();
     world.volume.volumes.add(volume);
     world.later(world.delays.volume, Job::Volume(id, Work::Create));
@@ -292,7 +301,7 @@ fn update(world: &mut World, ask: &Ask, volume: Volume) -> Reply {
     }
     changed.updated_at = stamp;
     let changed = changed.clone();
-    Ok(Answer::ok(json!({"volume": view(world, ask, &changed)})))
+    Ok(Answer::ok(json!({"volume": brief(world, ask, &changed)})))
 }
 
 /// Why a volume can be neither deleted nor given back to the array.
