@@ -1,13 +1,9 @@
 //! Black-box tests of the release programs on simulated sites.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a panic is a failed test, in helpers too"
-)]
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test, in helpers too")]
 
 mod arrays;
 mod failover;
 mod groups;
 mod platform;
-mod rollback;
 mod sites;

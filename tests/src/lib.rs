@@ -14,13 +14,11 @@
     reason = "everything here runs inside of tests, where a panic is a failure with its reason"
 )]
 
-mod picture;
 mod programs;
 mod stack;
 mod tenant;
 mod user;
 
-pub use picture::{Difference, Picture};
 pub use programs::{Ended, binary, run};
 pub use stack::Stack;
 pub use tenant::{Shop, Tenant, VOLUME_TYPE};
