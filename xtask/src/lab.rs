@@ -2,12 +2,13 @@
 //!
 //! What installs, starts and stops them is `lab/lab.sh`; everything of theirs lives in `.run/lab`.
 
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
 use clap::Subcommand;
 
-use crate::shell;
+use crate::{shell, suites};
 
 #[derive(Subcommand, Clone, Copy)]
 pub enum Lab {
@@ -19,6 +20,8 @@ pub enum Lab {
     Status,
     /// Protect three servers of site-a and fail them over to site-b
     Test,
+    /// Ask the real site-a and a simulated one the same, and compare the answers
+    Equality,
 }
 
 const DIR: &str = ".run/lab";
@@ -28,6 +31,7 @@ pub fn run(command: Lab) -> anyhow::Result<bool> {
         Lab::Up => Ok(build()? && script(&["up", DIR])?),
         Lab::Down => script(&["down", DIR]),
         Lab::Status => script(&["status", DIR]),
+        Lab::Equality => equality(),
         Lab::Test => Ok(build()? && script(&["protector", "up", DIR])? && failover()?),
     }
 }
@@ -55,6 +59,55 @@ fn script(arguments: &[&str]) -> anyhow::Result<bool> {
 
 fn failover() -> anyhow::Result<bool> {
     show(&[&format!("{DIR}/venv/bin/python"), "lab/planned_failover.py", DIR])
+}
+
+/// The simulated sites end with this, whatever came of it.
+struct Simulated(Child);
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn equality() -> anyhow::Result<bool> {
+    let build = [
+        "cargo",
+        "build",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--package",
+        "protector-sim",
+        "--example",
+        "sites",
+    ];
+    if !show(&build)? {
+        return Ok(false);
+    }
+    let child = Command::new(suites::program("examples/sites")?)
+        .current_dir(shell::root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("the simulated sites could not be started")?;
+    let mut sites = Simulated(child);
+    let output = sites
+        .0
+        .stdout
+        .take()
+        .context("the simulated sites have no output")?;
+    // They say on their first line where they listen, each on a free port.
+    let mut ready = String::new();
+    BufReader::new(output).read_line(&mut ready)?;
+    show(&[
+        &format!("{DIR}/venv/bin/python"),
+        "lab/equality.py",
+        DIR,
+        ready.trim(),
+    ])
 }
 
 /// Runs with this command's own output; its last line is the command's line of JSON.

@@ -307,7 +307,8 @@ fn command(log: &str, minutes: u32, line: &[&str]) -> anyhow::Result<Tally> {
     Ok(tally.settle(log, output.success))
 }
 
-fn program(name: &str) -> anyhow::Result<String> {
+/// Where a release program or example is built.
+pub fn program(name: &str) -> anyhow::Result<String> {
     Ok(target()?
         .join("release")
         .join(name)
