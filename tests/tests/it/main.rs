@@ -6,4 +6,5 @@ mod groups;
 mod harness;
 mod operations;
 mod platform;
+mod rollback;
 mod sites;

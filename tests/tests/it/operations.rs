@@ -85,7 +85,7 @@ async fn o1_planned_failover_moves_servers_with_their_data() -> Result<()> {
 }
 
 #[tokio::test]
-async fn o1_a_failover_needs_members_and_equal_versions() -> Result<()> {
+async fn o1_t2_a_failover_needs_equal_versions() -> Result<()> {
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;

@@ -10,6 +10,7 @@
 //! * [`Session`]: one user at one site;
 //! * [`Pair`]: the same user at both sites, with the way that a change takes to both;
 //! * [`Simulation`]: the control interface;
+//! * [`state`]: what two looks at the whole world differ in.
 
 mod pair;
 mod programs;
@@ -17,6 +18,7 @@ mod protection;
 mod session;
 mod simulation;
 mod stack;
+pub mod state;
 
 pub use pair::Pair;
 pub use programs::run;
