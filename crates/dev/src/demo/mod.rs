@@ -58,31 +58,32 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         for line in tour(&stack) {
             screen.line(&format!("          {line}"));
         }
-        let shown = play(&stack, &mut screen, began).await;
-        if shown.is_err() {
-            screen.line(&format!(
-                "          the services' logs: {}/site-*/log",
-                options.dir.display()
-            ));
-        }
-        if options.stay {
-            screen.line(&format!(
-                "          everything stays up until Ctrl-C; try: OS_CLIENT_CONFIG_FILE={} openstack --os-cloud site-b server list",
-                stack.clouds_yaml.display()
-            ));
-            crate::asked_to_stop().await?;
-        }
-        stack.stop().await;
-        shown
+        let told = play(&stack, &mut screen, began).await;
+        anyhow::Ok((stack, told))
     };
-    let told = tokio::select! {
-        told = show => told?,
+    let (stack, told) = tokio::select! {
+        shown = show => shown?,
         // Dropping what has been started ends it.
         stopped = crate::asked_to_stop() => {
             stopped?;
             bail!("stopped by request; what the demo had started is gone");
         }
     };
+    if told.is_err() {
+        screen.line(&format!(
+            "          the services' logs: {}/site-*/log",
+            options.dir.display()
+        ));
+    }
+    if options.stay {
+        screen.line(&format!(
+            "          everything stays up until Ctrl-C; try: OS_CLIENT_CONFIG_FILE={} openstack --os-cloud site-b server list",
+            stack.clouds_yaml.display()
+        ));
+        crate::asked_to_stop().await?;
+    }
+    stack.stop().await;
+    let told = told?;
     sites::say(&told);
     Ok(())
 }
