@@ -116,19 +116,30 @@ const PROGRAMS: [(&str, &[&str]); 3] = [
     ("protector-manage", &["db", "sync"]),
 ];
 
-fn scratch(name: &str) -> std::path::PathBuf {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../.run/tests")
-        .join(name);
-    let _ = std::fs::remove_dir_all(&directory);
-    directory
+/// A directory of this test's own, which goes with it.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let name = format!("../.run/tests/{name}-{}", std::process::id());
+        Self(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
 }
 
 #[tokio::test]
 async fn p12_wrong_dsn_names_host_and_database_never_the_password() {
-    let directory = scratch("p12-wrong-dsn");
+    let scratch = Scratch::new("p12-wrong-dsn");
+    let directory = &scratch.0;
     let connection = "mysql+pymysql://protector:s3cr/et@x@db.example.org:3306/protector_db?charset=utf8";
-    let file = configuration(&directory, connection);
+    let file = configuration(directory, connection);
     // The keys are there, so that nothing but the database is wrong.
     let good = configuration(
         &directory.join("good"),
@@ -157,11 +168,12 @@ async fn p12_wrong_dsn_names_host_and_database_never_the_password() {
 
 #[tokio::test]
 async fn p12_database_file_that_cannot_be_opened_is_named() {
-    let directory = scratch("p12-no-file");
-    let good = configuration(&directory, &format!("sqlite:///{}/p.db", directory.display()));
+    let scratch = Scratch::new("p12-no-file");
+    let directory = &scratch.0;
+    let good = configuration(directory, &format!("sqlite:///{}/p.db", directory.display()));
     assert!(run("protector-manage", &["db", "sync"], &good).await.success);
     let file = configuration(
-        &directory,
+        directory,
         &format!("sqlite:///{}/nowhere/p.db", directory.display()),
     );
     for (program, arguments) in PROGRAMS {

@@ -36,6 +36,7 @@ impl Stack {
             .name()
             .unwrap_or("unnamed")
             .replace("::", "-");
+        let name = format!("{name}-{}", std::process::id());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.run/tests");
         std::fs::create_dir_all(&root).expect("a place for tests");
         let directory = root.join(&name);
@@ -210,6 +211,11 @@ impl Drop for Stack {
         // The end of its input is the end of the stack.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
+        // What is left of a failure is for whoever looks for its reason.
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.directory);
+            let _ = std::fs::remove_file(self.directory.with_extension("log"));
+        }
     }
 }
 

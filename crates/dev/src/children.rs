@@ -75,7 +75,7 @@ impl Program {
 }
 
 /// Run a program to its end. Its output is logged, and is the error where it fails.
-pub(crate) async fn run(binary: &Path, arguments: &[&str], log: &Path) -> Result<()> {
+pub(crate) async fn run(binary: &Path, arguments: &[&str], log: &Path) -> Result<String> {
     let output = Command::new(binary)
         .args(arguments)
         .stdin(Stdio::null())
@@ -95,7 +95,7 @@ pub(crate) async fn run(binary: &Path, arguments: &[&str], log: &Path) -> Result
             String::from_utf8_lossy(&said).trim_end()
         );
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 fn tail(log: &Path) -> String {

@@ -16,9 +16,11 @@ use crate::programs::Programs;
 /// How long the API may take until it answers.
 const START: Duration = Duration::from_secs(20);
 
+/// How often it is started until it has found a port of its own.
+const STARTS: u32 = 3;
+
 /// A site's services. They run until [`Protector::stop`], or until this is dropped.
 pub(crate) struct Protector {
-    pub(crate) name: String,
     pub(crate) root: String,
     pub(crate) directory: PathBuf,
     api: Program,
@@ -36,10 +38,12 @@ impl Protector {
     ) -> Result<Self> {
         let log = directory.join("log");
         std::fs::create_dir_all(&log).with_context(|| format!("can't make {}", log.display()))?;
-        let port = free_port()?;
         let config = directory.join("protector.conf");
-        std::fs::write(&config, configuration(cloud, directory, arrays_cafile, port)?)
-            .with_context(|| format!("can't write {}", config.display()))?;
+        let write = |port: u16| -> Result<()> {
+            std::fs::write(&config, configuration(cloud, directory, arrays_cafile, port)?)
+                .with_context(|| format!("can't write {}", config.display()))
+        };
+        write(free_port()?)?;
         let file = ["--config-file", &config.to_string_lossy()].map(str::to_owned);
         let with = |rest: &'static [&'static str]| -> Vec<&str> {
             file.iter()
@@ -48,47 +52,35 @@ impl Protector {
                 .collect()
         };
         let manage = programs.path("protector-manage");
-        children::run(&manage, &with(&["db", "sync"]), &log.join("db-sync.log")).await?;
+        let said = children::run(&manage, &with(&["db", "sync"]), &log.join("db-sync.log")).await?;
         let kind = with(&["cinder", "group-type"]);
         children::run(&manage, &kind, &log.join("group-type.log")).await?;
 
-        let root = format!("http://127.0.0.1:{port}");
-        let admin = Session::sign_in(http, login(cloud, "admin")?).await?;
-        keystone::register(&admin, &cloud.spec().region, &root).await?;
         let program = |name: &str| {
             let log = log.join(format!("{name}.log"));
             Program::start(&programs.path(name), &with(&[]), &log)
         };
-        let mut protector = Self {
-            name: cloud.name().to_owned(),
+        let mut attempt = 1;
+        let (root, api) = loop {
+            let port = free_port()?;
+            write(port)?;
+            let root = format!("http://127.0.0.1:{port}");
+            let mut api = program("protector-api")?;
+            match answers(&mut api, http, &root, &said).await {
+                Ok(()) => break (root, api),
+                // Somebody else may have taken the port in the meantime.
+                Err(error) if attempt == STARTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        };
+        let admin = Session::sign_in(http, login(cloud, "admin")?).await?;
+        keystone::register(&admin, &cloud.spec().region, &root).await?;
+        Ok(Self {
             root,
             directory: directory.to_owned(),
-            api: program("protector-api")?,
+            api,
             engine: program("protector-engine")?,
-        };
-        protector.answers(http).await?;
-        Ok(protector)
-    }
-
-    async fn answers(&mut self, http: &reqwest::Client) -> Result<()> {
-        let until = Instant::now() + START;
-        let url = format!("{}/healthcheck", self.root);
-        loop {
-            self.check()?;
-            if let Ok(answer) = http.get(&url).send().await
-                && answer.status().is_success()
-            {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                bail!(
-                    "protector-api of {} does not answer at {url}; its log is in {}",
-                    self.name,
-                    self.directory.join("log").display()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        })
     }
 
     /// An error if one of the services has ended.
@@ -104,6 +96,27 @@ impl Protector {
 
     pub(crate) async fn stop(self) {
         tokio::join!(self.api.stop(), self.engine.stop());
+    }
+}
+
+/// Wait until the API answers, as the site that `protector-manage db sync` has named.
+async fn answers(api: &mut Program, http: &reqwest::Client, root: &str, named: &str) -> Result<()> {
+    let until = Instant::now() + START;
+    loop {
+        api.check()?;
+        if let Ok(answer) = http.get(format!("{root}/")).send().await
+            && let Ok(document) = answer.json::<serde_json::Value>().await
+        {
+            let id = document["site"]["id"].as_str().unwrap_or("nobody");
+            if named.contains(id) {
+                return Ok(());
+            }
+            bail!("at {root} answers another one than was started: {id}");
+        }
+        if Instant::now() > until {
+            bail!("protector-api does not answer at {root}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

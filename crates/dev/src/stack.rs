@@ -189,13 +189,22 @@ impl Stack {
     }
 }
 
-/// The file by which a directory is known as one that a former run has made.
+/// The file by which a directory is known as this program's; it holds the id of the process that uses it.
 const OURS: &str = ".protector-dev";
 
 /// An empty directory. What a former run left is removed; what anybody else put there is not.
 fn make_room(directory: &Path) -> Result<()> {
     let at = || directory.display().to_string();
-    if directory.join(OURS).exists() {
+    let mark = directory.join(OURS);
+    if let Ok(user) = std::fs::read_to_string(&mark) {
+        let program = Path::new("/proc").join(user.trim()).join("exe");
+        if !user.trim().is_empty() && program.exists() {
+            bail!(
+                "{} is in use by process {}; name another directory with --dir",
+                at(),
+                user.trim()
+            );
+        }
         std::fs::remove_dir_all(directory).with_context(|| format!("can't remove {}", at()))?;
     }
     std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", at()))?;
@@ -206,11 +215,7 @@ fn make_room(directory: &Path) -> Result<()> {
             at()
         );
     }
-    std::fs::write(
-        directory.join(OURS),
-        "protector-dev removes this directory when it starts again\n",
-    )
-    .with_context(|| format!("can't write in {}", at()))
+    std::fs::write(&mark, std::process::id().to_string()).with_context(|| format!("can't write in {}", at()))
 }
 
 fn certificates(sites: &Sites) -> String {
