@@ -83,8 +83,11 @@ impl Tally {
 /// Passed, failed, skipped: as numbers, or as a number of checks and a list of those that failed.
 fn counts(value: &Value) -> Option<[u64; 3]> {
     let skipped = value["skipped"].as_u64().unwrap_or(0);
-    if let (Some(checks), Some(failed)) = (value["checks"].as_u64(), value["failed"].as_array()) {
-        let failed = failed.len() as u64;
+    if let Some(checks) = value["checks"].as_u64() {
+        let failed = match value["failed"].as_array() {
+            Some(list) => list.len() as u64,
+            None => u64::from(value["ok"] != true),
+        };
         return Some([checks.saturating_sub(failed), failed, skipped]);
     }
     Some([value["passed"].as_u64()?, value["failed"].as_u64()?, skipped])
@@ -191,6 +194,10 @@ mod tests {
     fn a_program_may_list_what_failed() {
         let tally = Tally::from_lines(&lines(&[r#"{"ok":false,"checks":5,"failed":["login"]}"#])).unwrap();
         assert_eq!((tally.passed, tally.failed), (4, 1));
+        let tally = Tally::from_lines(&lines(&[r#"{"check":"login","ok":true,"checks":36}"#])).unwrap();
+        assert_eq!((tally.passed, tally.failed), (36, 0));
+        let tally = Tally::from_lines(&lines(&[r#"{"check":"login","ok":false,"checks":3}"#])).unwrap();
+        assert_eq!((tally.passed, tally.failed), (2, 1));
     }
 
     #[test]
