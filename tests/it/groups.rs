@@ -1,342 +1,512 @@
-//! Groups, their policy and their members.
+//! Groups, their members and policies, before anything fails.
 
-use protector_tests::{Stack, Tenant};
+use crate::harness::{Pair, Session, Stack, names, text};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
-use uuid::Uuid;
+use tokio::time::{Instant, sleep};
 
-fn fresh() -> String {
-    Uuid::new_v4().to_string()
-}
-
-/// The groups of Cinder that a tenant sees.
-async fn cinder_groups(user: &protector_tests::User) -> Vec<Value> {
-    let answer = user
-        .cloud("volumev3", "GET", "/groups/detail?list_volume=true", Value::Null)
-        .await
-        .expect(200);
-    answer["groups"].as_array().unwrap().clone()
-}
-
-async fn refused(tenant: &Tenant, group: &str, body: Value, status: u16) -> String {
-    tenant
-        .change(group, "POST", "/protection-groups", body)
-        .await
-        .refusal(status)
+async fn group_at(pair: &Pair, id: &str) -> Result<Value> {
+    let path = format!("/protection-groups/{id}");
+    Ok(pair.here.get(&path).await?["protection_group"].clone())
 }
 
 #[tokio::test]
-async fn a7_groups_create_list_show_update_delete() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = tenant.create("shop").await;
-    let path = format!("/protection-groups/{group}");
-    for user in [&tenant.a, &tenant.b] {
-        let listed = user
-            .api("GET", "/protection-groups?name=shop", Value::Null)
-            .await
-            .expect(200);
-        assert_eq!(listed["protection_groups"].as_array().unwrap().len(), 1);
-        assert_eq!(listed["protection_groups"][0]["id"], group.as_str());
-        let shown = tenant.group(user, &group).await;
-        assert_eq!(shown["primary_site"], "site-a");
-        assert_eq!(shown["secondary_site"], "site-b");
-        assert_eq!(shown["current_primary_site"], "site-a");
+async fn a7_groups_are_created_listed_shown_changed_and_deleted() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let (web, db) = (
+        stack.bare_group(&pair, "web").await?,
+        stack.bare_group(&pair, "db").await?,
+    );
+    let list = |body: Value| body["protection_groups"].as_array().cloned().unwrap_or_default();
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(
+            names(&list(side.here.get("/protection-groups").await?)),
+            ["db", "web"]
+        );
+        assert_eq!(
+            names(&list(side.here.get("/protection-groups?name=db").await?)),
+            ["db"]
+        );
+        let shown = group_at(side, &web).await?;
         assert_eq!(shown["status"], "active");
-        assert_eq!(shown["failover_count"], 0);
-        assert_eq!(shown["project_id"], user.project.as_str());
+        assert_eq!(shown["current_primary_site"], "site-a");
+        assert_eq!(shown["replication_type"], "async");
+        assert_eq!(shown["volume_type"], "replicated-ssd");
+        assert_eq!(shown["member_count"], 0);
+        assert_eq!(shown["has_policy"], false);
+        assert_eq!(shown["sync_status"], "synced");
     }
-    let none = tenant
-        .a
-        .api("GET", "/protection-groups?name=other", Value::Null)
-        .await
-        .expect(200);
-    assert_eq!(none["protection_groups"], json!([]));
-
-    let change = json!({"protection_group": {"name": "store", "description": "Renamed"}});
-    tenant.modify(&group, "PATCH", &path, change).await.expect(200);
-    for user in [&tenant.a, &tenant.b] {
-        let shown = tenant.group(user, &group).await;
-        assert_eq!(
-            (&shown["name"], &shown["description"]),
-            (&json!("store"), &json!("Renamed"))
-        );
-        assert_eq!(shown["version"], 2);
+    let path = format!("/protection-groups/{web}");
+    let body = json!({"protection_group": {"description": "changed"}});
+    pair.modify(&web, Method::PATCH, &path, Some(&body), 200).await?;
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(group_at(side, &web).await?["description"], "changed");
     }
-
-    let answer = tenant
-        .change(&group, "DELETE", &path, Value::Null)
-        .await
-        .expect(202);
-    let tombstone = base64::Engine::encode(
-        &base64::engine::general_purpose::STANDARD,
-        answer["tombstone"].to_string(),
-    );
-    let told = [("X-Protector-Deleted", tombstone.as_str())];
-    tenant
-        .b
-        .api_with("DELETE", &path, &told, Value::Null)
-        .await
-        .success();
-    for user in [&tenant.a, &tenant.b] {
-        gone(user, &path).await;
-        assert_eq!(cinder_groups(user).await, Vec::<Value>::new());
+    delete(&pair, &db).await?;
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(names(&list(side.here.get("/protection-groups").await?)), ["web"]);
     }
+    Ok(())
 }
 
-async fn gone(user: &protector_tests::User, path: &str) {
-    for _ in 0..300 {
-        let answer = user.api("GET", path, Value::Null).await;
-        if answer.status == 404 {
-            return;
+/// Delete a group on both sites and wait until it is gone.
+async fn delete(pair: &Pair, id: &str) -> Result<()> {
+    use base64::Engine as _;
+    let path = format!("/protection-groups/{id}");
+    let end = Instant::now() + Duration::from_secs(30);
+    let answer = loop {
+        let answer = pair.change(id, Method::DELETE, &path, None).await?;
+        // A change that is still being worked on comes first.
+        if answer.status != 409 || Instant::now() > end {
+            break answer.ok(202)?;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(100)).await;
+    };
+    let tombstone = base64::engine::general_purpose::STANDARD.encode(answer["tombstone"].to_string());
+    let url = format!("{}{path}", pair.there.base());
+    let header = [("X-Protector-Deleted", tombstone.as_str())];
+    let told = pair.there.ask(Method::DELETE, &url, &header, None).await?;
+    ensure!(told.status.is_success(), "{told:?}");
+    for side in [pair, &pair.reversed()] {
+        side.until("/protection-groups", "protection_groups", |groups| {
+            !groups
+                .as_array()
+                .into_iter()
+                .flatten()
+                .any(|group| group["id"] == id)
+        })
+        .await?;
     }
-    panic!("{path} is still there at {}", user.site);
+    Ok(())
 }
 
 #[tokio::test]
-async fn a7_members_create_list_show_delete() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = tenant.create("shop").await;
-    let server = stack.boot("web-0", 2).await;
-    let member = tenant.add(&group, &server).await;
-    assert_eq!(member["instance_id"], server.as_str());
-    assert_eq!(member["instance_name"], "web-0");
-    assert_eq!(member["volumes_added"], 2);
-    let path = format!("/protection-groups/{group}/members");
-    let listed = tenant.a.api("GET", &path, Value::Null).await.expect(200);
-    assert_eq!(listed["members"].as_array().unwrap().len(), 1);
-    assert_eq!(tenant.group(&tenant.b, &group).await["member_count"], 1);
-
-    let one = format!("{path}/{}", member["id"].as_str().unwrap());
-    tenant
-        .modify(&group, "DELETE", &one, Value::Null)
-        .await
-        .expect(202);
-    gone(&tenant.a, &one).await;
-    assert_eq!(tenant.group(&tenant.a, &group).await["member_count"], 0);
-    // The member is off the list at once; the engine takes its volumes out of the groups.
-    for _ in 0..300 {
-        if cinder_groups(&tenant.a).await[0]["volumes"] == json!([]) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("the volumes stay in the consistency group");
-}
-
-#[tokio::test]
-async fn a7_policy_create_and_show() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = tenant.create("shop").await;
-    let policy = tenant.bind(&stack, &group, "shop-pg").await;
-    assert_eq!(policy["pure_pg_name"], "shop-pg");
-    assert_eq!(policy["replication_interval"], 300);
-    assert_eq!(policy["rpo_minutes"], 15);
-    assert_eq!(policy["protection_group_id"], group.as_str());
-    assert!(
-        policy.get("primary_fa_token").is_none_or(Value::is_null),
-        "{policy}"
-    );
-    assert_eq!(tenant.group(&tenant.b, &group).await["has_policy"], true);
-}
-
-#[tokio::test]
-async fn g1_creation_makes_a_consistency_group_on_both_sites_at_version_1() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = tenant.create("shop").await;
-    for user in [&tenant.a, &tenant.b] {
-        let shown = tenant.group(user, &group).await;
-        assert_eq!(
-            (&shown["epoch"], &shown["version"]),
-            (&json!(1), &json!(1)),
-            "{shown}"
+async fn a7_members_and_policy_are_created_and_shown() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let path = format!("/protection-groups/{}", group.id);
+    for side in [&pair, &pair.reversed()] {
+        let members = side.here.get(&format!("{path}/members")).await?;
+        let member = &members["members"][0];
+        assert_eq!(member["instance_id"], group.servers[0].as_str());
+        assert_eq!(member["instance_name"], "web-0");
+        assert_eq!(member["volumes"].as_array().map(Vec::len), Some(2));
+        let one = side
+            .here
+            .get(&format!("{path}/members/{}", text(member, "id")?))
+            .await?;
+        assert_eq!(one["member"]["instance_name"], "web-0");
+        let shown = side.here.get(&format!("{path}/policy")).await?;
+        let policy = &shown["policy"];
+        assert_eq!(policy["pure_pg_name"], "pg-web");
+        assert_eq!(policy["replication_interval"], 300);
+        assert_eq!(policy["rpo_minutes"], 15);
+        assert_eq!(policy["primary_fa_url"], stack.a.array_url.as_str());
+        ensure!(
+            !shown.to_string().contains("-token"),
+            "a token comes back: {shown}"
         );
-        let path = format!("/protection-groups/{group}/consistency-group");
-        let answer = user.api("GET", &path, Value::Null).await.expect(200);
-        let consistency = &answer["consistency_group"];
-        assert_eq!(consistency["status"], "active", "{consistency}");
-        let own = if user.site == "site-a" {
-            "primary_cg_id"
-        } else {
-            "secondary_cg_id"
-        };
-        let groups = cinder_groups(user).await;
-        assert_eq!(groups.len(), 1, "{}: {groups:?}", user.site);
-        assert_eq!(groups[0]["id"], consistency[own], "{}", user.site);
     }
-    let sync = format!("/protection-groups/{group}/sync");
-    let sync = tenant.a.api("GET", &sync, Value::Null).await.expect(200);
-    assert_eq!(sync["sync"]["status"], "synced");
-    assert_eq!(sync["sync"]["peer_version"], 1);
+    Ok(())
 }
 
 #[tokio::test]
-async fn g1_both_sites_must_be_active() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let admin = stack.user("site-a", "admin").await;
-    let group = fresh();
-    // A first statement, while the peer can still look at a token.
-    let statement = tenant.statement(&group).await;
-    stack.control("PUT", "site-b/power", json!({"on": false})).await;
-    let path = format!("/sites/{}/validate", tenant.ids[1]);
-    admin.admin("POST", &path, Value::Null).await.expect(200);
-    let headers = [("X-Protector-Statement", statement.as_str())];
-    let body = tenant.group_body(&group, "shop");
-    let answer = tenant
-        .a
-        .api_with("POST", "/protection-groups", &headers, body)
-        .await;
-    let message = answer.refusal(409);
-    assert!(
+async fn a8_an_action_answers_202_with_the_operation_at_once() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    // Without an engine nothing can go on: what answers is the API alone.
+    if let Some(engine) = stack.a.engine.take() {
+        engine.kill().await?;
+    }
+    let path = format!("/protection-groups/{}/action", group.id);
+    for wrong in [
+        json!({}),
+        json!({"explode": {}}),
+        json!({"failover": {"type": "sideways"}}),
+    ] {
+        pair.change(&group.id, Method::POST, &path, Some(&wrong))
+            .await?
+            .ok(400)?;
+    }
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let shown = pair.here.get(&format!("/operations/{operation}")).await?;
+    let shown = &shown["operation"];
+    assert_eq!(shown["operation_type"], "failover");
+    assert_eq!(shown["status"], "pending");
+    assert_eq!(shown["protection_group_id"], group.id.as_str());
+    stack.a.start_engine()?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn g1_creation_makes_a_consistency_group_on_both_sites() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let path = format!("/protection-groups/{group}/consistency-group");
+    let shown = pair.here.get(&path).await?["consistency_group"].clone();
+    assert_eq!(shown["status"], "active");
+    assert_eq!(shown["volume_type_name"], "replicated-ssd");
+    for (side, id) in [(&pair, "primary_cg_id"), (&pair.reversed(), "secondary_cg_id")] {
+        let shown = side.here.get(&path).await?["consistency_group"].clone();
+        let listed = side.here.listed("volumev3", "/groups/detail", "groups").await?;
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0]["id"], shown[id], "{shown}");
+        assert_eq!(listed[0]["status"], "available");
+        let of = group_at(side, &group).await?;
+        assert_eq!(of["version"], 1, "{of}");
+        assert_eq!(of["epoch"], 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn g1_both_sites_must_be_active() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let admin = stack.a.sign_in("admin").await?;
+    let id = uuid::Uuid::new_v4().to_string();
+    // A statement of the peer, while it can still look at a token.
+    let statement = pair.statement(&id).await?;
+    let down = json!({"down": true});
+    stack
+        .simulation
+        .site(Method::PUT, "site-b/faults", Some(&down))
+        .await?;
+    let there = stack.b.identity().await?;
+    let path = format!("/sites/{}/validate", text(&there, "id")?);
+    admin.admin(Method::POST, &path, None).await?.ok(200)?;
+    let body = stack.group_body(&id, "web", "replicated-ssd", "async").await?;
+    let url = format!("{}/protection-groups", pair.here.base());
+    let header = [("X-Protector-Statement", statement.as_str())];
+    let message = pair
+        .here
+        .ask(Method::POST, &url, &header, Some(&body))
+        .await?
+        .fault("conflictingRequest", 409)?;
+    ensure!(
         message.contains("site-b") && message.contains("unreachable"),
         "{message}"
     );
-    assert_eq!(cinder_groups(&tenant.a).await, Vec::<Value>::new());
+    stack.simulation.heal().await?;
+    nothing_was_made(&pair).await
 }
 
+/// One protection group, one consistency group, one group of the arrays, which no second group gets.
 #[tokio::test]
-async fn g2_volume_type_must_replicate() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = fresh();
-    let mut body = tenant.group_body(&group, "shop");
-    body["protection_group"]["volume_type"] = json!("plain");
-    let message = refused(&tenant, &group, body, 400).await;
-    assert!(
-        message.contains("volume type does not support replication"),
-        "{message}"
+async fn g1_a_group_is_bound_to_one_group_of_the_arrays() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let (web, db) = (
+        stack.bare_group(&pair, "web").await?,
+        stack.bare_group(&pair, "db").await?,
     );
-    for user in [&tenant.a, &tenant.b] {
-        assert_eq!(cinder_groups(user).await, Vec::<Value>::new());
-        let path = format!("/protection-groups/{group}");
-        assert_eq!(user.api("GET", &path, Value::Null).await.status, 404);
+    assert_eq!(group_at(&pair, &web).await?["has_policy"], false);
+    stack.policy(&pair, &web, "pg-one").await?;
+    assert_eq!(group_at(&pair, &web).await?["has_policy"], true);
+    for (group, taken) in [(&db, "pg-one"), (&web, "pg-two")] {
+        let path = format!("/protection-groups/{group}/policy");
+        let body = stack.policy_body(taken);
+        pair.change(group, Method::POST, &path, Some(&body))
+            .await?
+            .fault("conflictingRequest", 409)?;
     }
+    assert_eq!(group_at(&pair, &db).await?["has_policy"], false);
+    stack.policy(&pair, &db, "pg-two").await?;
+    let array = stack.simulation.array_state("fa-a").await?;
+    let groups = array["groups"].as_array().cloned().unwrap_or_default();
+    assert_eq!(names(&groups), ["pg-one", "pg-two"]);
+    let shown = async |group: &str| -> Result<Value> {
+        let path = format!("/protection-groups/{group}/consistency-group");
+        Ok(pair.here.get(&path).await?["consistency_group"]["primary_cg_id"].clone())
+    };
+    assert_ne!(shown(&web).await?, shown(&db).await?);
+    Ok(())
 }
 
-#[tokio::test]
-async fn g2_volume_type_of_another_kind_of_replication_is_not_eligible() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let admin = stack.user("site-a", "admin").await;
-    let kind = json!({"volume_type": {"name": "mirrored", "extra_specs": {
-        "replication_enabled": "<is> True", "replication_type": "<in> sync"
+/// Neither site holds a group, and neither does Cinder.
+async fn nothing_was_made(pair: &Pair) -> Result<()> {
+    for side in [pair, &pair.reversed()] {
+        assert_eq!(
+            side.here.get("/protection-groups").await?["protection_groups"],
+            json!([])
+        );
+        let groups = side.here.listed("volumev3", "/groups/detail", "groups").await?;
+        ensure!(groups.is_empty(), "{groups:?}");
+    }
+    Ok(())
+}
+
+/// A volume type as an administrator makes it.
+async fn volume_type(admin: &Session, name: &str, kind: &str) -> Result<()> {
+    let body = json!({"volume_type": {"name": name, "extra_specs": {
+        "replication_enabled": "<is> True", "replication_type": format!("<in> {kind}"), "volume_backend_name": "pure"
     }}});
-    admin.cloud("volumev3", "POST", "/types", kind).await.success();
-    let group = fresh();
-    let mut body = tenant.group_body(&group, "shop");
-    body["protection_group"]["volume_type"] = json!("mirrored");
-    let message = refused(&tenant, &group, body, 400).await;
-    assert!(message.contains("not eligible for replication"), "{message}");
+    let answer = admin
+        .cloud("volumev3", Method::POST, "/types", Some(&body))
+        .await?;
+    ensure!(answer.status.is_success(), "{answer:?}");
+    Ok(())
 }
 
+/// The other site's type is looked at as well, and so is what kind of replication it stands for.
 #[tokio::test]
-async fn g2_the_other_site_must_have_the_type_too() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let admin = stack.user("site-b", "admin").await;
-    let types = admin
-        .cloud("volumev3", "GET", "/types", Value::Null)
-        .await
-        .expect(200);
-    let types = types["volume_types"].as_array().unwrap();
-    let found = types
-        .iter()
-        .find(|kind| kind["name"] == protector_tests::VOLUME_TYPE)
-        .unwrap();
-    let path = format!("/types/{}", found["id"].as_str().unwrap());
-    admin
-        .cloud("volumev3", "DELETE", &path, Value::Null)
-        .await
-        .success();
-    let group = fresh();
-    let message = refused(&tenant, &group, tenant.group_body(&group, "shop"), 400).await;
-    assert!(
-        message.contains("volume type does not support replication"),
-        "{message}"
-    );
-    assert!(message.contains("site-b"), "{message}");
-}
-
-#[tokio::test]
-async fn g3_name_unique_sites_differ_and_creation_is_fixed() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = tenant.create("shop").await;
-    let second = fresh();
-    let message = refused(&tenant, &second, tenant.group_body(&second, "shop"), 409).await;
-    assert!(message.contains("shop"), "{message}");
-
-    let mut same = tenant.group_body(&second, "other");
-    same["protection_group"]["secondary_site_id"] = json!(tenant.ids[0]);
-    let message = refused(&tenant, &second, same, 400).await;
-    assert!(message.contains("must differ"), "{message}");
-
-    let path = format!("/protection-groups/{group}");
-    let before = tenant.group(&tenant.a, &group).await;
-    for (field, value) in [
-        ("volume_type", json!("plain")),
-        ("replication_type", json!("sync")),
-        ("primary_site_id", json!(tenant.ids[1])),
-        ("secondary_site_id", json!(tenant.ids[0])),
+async fn g2_the_type_must_fit_on_both_sites() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let (a, b) = (stack.a.sign_in("admin").await?, stack.b.sign_in("admin").await?);
+    for (here, there, name) in [
+        (Some("async"), None, "only-here"),
+        (Some("async"), Some("sync"), "other-kind-there"),
+        (Some("sync"), Some("async"), "other-kind-here"),
     ] {
-        let change = json!({"protection_group": { field: value }});
-        let answer = tenant.change(&group, "PATCH", &path, change).await;
-        assert_eq!(answer.status, 400, "{field}: {}", answer.body);
+        for (site, kind) in [(&a, here), (&b, there)] {
+            if let Some(kind) = kind {
+                volume_type(site, name, kind).await?;
+            }
+        }
+        let id = uuid::Uuid::new_v4().to_string();
+        let body = stack.group_body(&id, "web", name, "async").await?;
+        let answer = pair
+            .change(&id, Method::POST, "/protection-groups", Some(&body))
+            .await?;
+        ensure!(answer.status.is_client_error(), "{name}: {answer:?}");
+        ensure!(answer.body.to_string().contains(name), "{answer:?}");
     }
-    assert_eq!(tenant.group(&tenant.a, &group).await, before);
-    let change = json!({"protection_group": {"description": "Changed"}});
-    tenant.modify(&group, "PATCH", &path, change).await.expect(200);
-    assert_eq!(tenant.group(&tenant.b, &group).await["description"], "Changed");
+    nothing_was_made(&pair).await?;
+    // Where both fit, it is taken: it was the kind that was refused.
+    for site in [&a, &b] {
+        volume_type(site, "fits", "async").await?;
+    }
+    let id = uuid::Uuid::new_v4().to_string();
+    let body = stack.group_body(&id, "web", "fits", "async").await?;
+    pair.modify(&id, Method::POST, "/protection-groups", Some(&body), 202)
+        .await?;
+    Ok(())
+}
+
+/// Nothing is made where something doesn't fit: no group here, none there, none in Cinder.
+#[tokio::test]
+async fn g2_unfit_volume_types_are_refused_before_anything_is_made() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let before = stack.simulation.world().await?;
+    for (volume_type, kind) in [
+        ("plain", "async"),
+        ("replicated-ssd", "sync"),
+        ("nowhere", "async"),
+    ] {
+        let id = uuid::Uuid::new_v4().to_string();
+        let body = stack.group_body(&id, "web", volume_type, kind).await?;
+        let answer = pair
+            .change(&id, Method::POST, "/protection-groups", Some(&body))
+            .await?;
+        ensure!(answer.status.is_client_error(), "{answer:?}");
+        ensure!(
+            kind == "sync" || answer.body.to_string().contains(volume_type),
+            "it isn't named: {answer:?}"
+        );
+    }
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(
+            side.here.get("/protection-groups").await?["protection_groups"],
+            json!([])
+        );
+    }
+    let after = stack.simulation.world().await?;
+    for site in ["site-a", "site-b"] {
+        assert_eq!(before[site]["volume"]["groups"], after[site]["volume"]["groups"]);
+        assert_eq!(
+            before[site]["volume"]["volumes"],
+            after[site]["volume"]["volumes"]
+        );
+    }
+    Ok(())
 }
 
 #[tokio::test]
-async fn g4_member_add_takes_all_volumes_into_the_consistency_group() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = tenant.create("shop").await;
-    let server = stack.boot("db-0", 3).await;
-    let member = tenant.add(&group, &server).await;
-    assert_eq!(
-        (&member["volumes_added"], &member["volume_count"]),
-        (&json!(3), &json!(3))
+async fn g3_names_are_unique_sites_differ_and_the_rest_is_fixed() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let id = uuid::Uuid::new_v4().to_string();
+    let body = stack.group_body(&id, "web", "replicated-ssd", "async").await?;
+    pair.change(&id, Method::POST, "/protection-groups", Some(&body))
+        .await?
+        .fault("conflictingRequest", 409)?;
+    let mut body = stack.group_body(&id, "same", "replicated-ssd", "async").await?;
+    body["protection_group"]["secondary_site_id"] = body["protection_group"]["primary_site_id"].clone();
+    pair.change(&id, Method::POST, "/protection-groups", Some(&body))
+        .await?
+        .ok(400)?;
+    let path = format!("/protection-groups/{group}");
+    let before = group_at(&pair, &group).await?;
+    for fixed in ["replication_type", "primary_site_id", "volume_type"] {
+        let body = json!({"protection_group": {fixed: "sync"}});
+        pair.change(&group, Method::PATCH, &path, Some(&body))
+            .await?
+            .ok(400)?;
+    }
+    assert_eq!(group_at(&pair, &group).await?["version"], before["version"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn g4_all_volumes_of_a_server_join_and_a_volume_of_another_type_refuses_it() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let other = stack.simulation.boot("site-a", "mixed", 2, "plain").await?;
+    let path = format!("/protection-groups/{}/members", group.id);
+    let body = json!({"member": {"instance_id": other}});
+    let answer = pair.change(&group.id, Method::POST, &path, Some(&body)).await?;
+    ensure!(answer.status.is_client_error(), "{answer:?}");
+    let world = stack.simulation.cloud_state("site-a").await?;
+    let volumes = world["volume"]["volumes"].as_array().cloned().unwrap_or_default();
+    let message = answer.body.to_string();
+    let of_other = volumes.iter().filter(|volume| {
+        volume["volume_type"] == "plain" || { volume["attachments"].to_string().contains(&other) }
+    });
+    ensure!(
+        of_other.clone().count() == 2
+            && of_other
+                .clone()
+                .any(|volume| message.contains(volume["id"].as_str().unwrap_or("?"))),
+        "no volume is named: {message}"
     );
-    let mut disks: Vec<String> = stack
-        .disks("site-a", &server)
-        .await
-        .iter()
-        .map(|disk| disk["volume_id"].as_str().unwrap().to_owned())
-        .collect();
-    disks.sort_unstable();
-    let groups = cinder_groups(&tenant.a).await;
-    let mut inside: Vec<&str> = groups[0]["volumes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|id| id.as_str().unwrap())
-        .collect();
-    inside.sort_unstable();
-    assert_eq!(inside, disks);
+    assert_eq!(
+        pair.here.get(&path).await?["members"].as_array().map(Vec::len),
+        Some(1)
+    );
+    // What was taken in is in Cinder's group and in the array's.
+    let listed = pair
+        .here
+        .listed("volumev3", "/groups/detail?list_volume=True", "groups")
+        .await?;
+    assert_eq!(
+        listed[0]["volumes"].as_array().map(Vec::len),
+        Some(2),
+        "{listed:?}"
+    );
+    let array = stack.simulation.array_state("fa-a").await?;
+    let groups = array["groups"].as_array().cloned().unwrap_or_default();
+    let bound = groups.iter().find(|group| group["name"] == "pg-web");
+    assert_eq!(
+        bound.and_then(|group| group["volumes"].as_array()).map(Vec::len),
+        Some(2)
+    );
+    Ok(())
 }
 
 #[tokio::test]
-async fn g4_volume_type_mismatch_is_refused() {
-    let stack = Stack::start().await;
-    let tenant = stack.tenant().await;
-    let group = tenant.create("shop").await;
-    let server = stack.boot_as("site-a", "other-0", 2, "demo", "plain").await;
-    let path = format!("/protection-groups/{group}/members");
-    let body = json!({"member": {"instance_id": server}});
-    let message = tenant.change(&group, "POST", &path, body).await.refusal(400);
-    assert!(message.contains("volume type mismatch"), "{message}");
-    for disk in stack.disks("site-a", &server).await {
-        assert!(message.contains(disk["volume_id"].as_str().unwrap()), "{message}");
+async fn g6_g7_removal_and_deletion_leave_the_servers_alone() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    let path = format!("/protection-groups/{}/members", group.id);
+    let members = pair.here.get(&path).await?;
+    let first = text(&members["members"][0], "id")?;
+    pair.modify(&group.id, Method::DELETE, &format!("{path}/{first}"), None, 202)
+        .await?;
+    pair.until(&path, "members", |members| {
+        members.as_array().map(Vec::len) == Some(1)
+    })
+    .await?;
+    delete(&pair, &group.id).await?;
+    for side in [&pair, &pair.reversed()] {
+        assert_eq!(
+            side.here
+                .listed("volumev3", "/groups/detail", "groups")
+                .await?
+                .len(),
+            0
+        );
     }
-    let listed = tenant.a.api("GET", &path, Value::Null).await.expect(200);
-    assert_eq!(listed["members"], json!([]));
-    assert_eq!(cinder_groups(&tenant.a).await[0]["volumes"], json!([]));
+    let servers = pair.here.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&servers), ["web-0", "web-1"]);
+    for server in &servers {
+        assert_eq!(server["status"], "ACTIVE");
+        let id = text(server, "id")?;
+        ensure!(
+            stack
+                .simulation
+                .read("site-a", id, "vda")
+                .await?
+                .contains(text(server, "name")?)
+        );
+    }
+    for array in ["fa-a", "fa-b"] {
+        let state = stack.simulation.array_state(array).await?;
+        let left = state["groups"].as_array().cloned().unwrap_or_default();
+        let left = left.iter().filter(|group| group["destroyed"] == false);
+        ensure!(
+            !names(&left.cloned().collect::<Vec<_>>())
+                .iter()
+                .any(|name| name.contains("pg-web")),
+            "{array}: {state}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn g8_a_group_without_policy_cannot_fail_over_and_says_so() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let path = format!("/protection-groups/{group}/action");
+    let body = json!({"failover": {"type": "planned"}});
+    let answer = pair.change(&group, Method::POST, &path, Some(&body)).await?;
+    ensure!(answer.status.is_client_error(), "{answer:?}");
+    ensure!(answer.body.to_string().contains("policy"), "{answer:?}");
+    assert_eq!(group_at(&pair, &group).await?["status"], "active");
+    Ok(())
+}
+
+#[tokio::test]
+async fn d1_the_policy_reaches_the_array_as_a_replicated_group_with_its_schedule() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    stack.protected(&pair, "web", 1).await?;
+    let array = stack.simulation.array_state("fa-a").await?;
+    let groups = array["groups"].as_array().cloned().unwrap_or_default();
+    let bound = groups
+        .iter()
+        .find(|group| group["name"] == "pg-web")
+        .cloned()
+        .unwrap_or_default();
+    assert_eq!(bound["targets"], json!({"fa-b": true}), "{bound}");
+    assert_eq!(bound["replication_schedule"]["enabled"], true);
+    assert_eq!(bound["replication_schedule"]["frequency"], 300_000);
+    assert_eq!(bound["volumes"].as_array().map(Vec::len), Some(2));
+    // An interval later the other array has a snapshot of all volumes, sent by the schedule alone.
+    let later = json!({"advance_millis": 301_000});
+    let url = format!("{}/control/time", stack.simulation.arrays_control());
+    stack
+        .http
+        .post(&url)
+        .json(&later)
+        .send()
+        .await?
+        .error_for_status()?;
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let there = stack.simulation.array_state("fa-b").await?;
+        let arrived = there["group_snapshots"].as_array().into_iter().flatten();
+        if arrived
+            .clone()
+            .any(|snapshot| snapshot.to_string().contains("fa-a:pg-web"))
+        {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "no snapshot arrives: {there}");
+        sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -1,9 +1,10 @@
-//! Black-box tests of the release programs on simulated sites.
+//! The numbered promises, tried on the release programs. A test's name begins with the promise that it is about;
+//! docs/requirements.md lists which tests prove which clause.
 
-#![allow(clippy::unwrap_used, reason = "a panic is a failed test, in helpers too")]
-
-mod arrays;
-mod failover;
+mod access;
 mod groups;
+mod harness;
+mod operations;
 mod platform;
+mod rollback;
 mod sites;

@@ -1,248 +1,226 @@
-//! What every site's services are: versions, registration, configuration, independence.
+//! Services, start, and that the sites stand alone.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use protector_tests::{Stack, run};
-use serde_json::{Value, json};
+use crate::harness::{Conf, Stack, free_port, run, text};
+use anyhow::{Result, ensure};
+use reqwest::Method;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
 
-#[tokio::test]
-async fn a1_version_document_without_token() {
-    let stack = Stack::start().await;
-    let root = stack.root("site-a").to_owned();
-    for path in ["/", "/v1", "/v1/0123456789abcdef0123456789abcdef"] {
-        let answer = stack.anonymous("GET", &format!("{root}{path}")).await;
-        assert!(
-            answer
-                .header("x-openstack-request-id")
-                .is_some_and(|id| id.starts_with("req-"))
-        );
-        let document = answer.expect(200);
-        let version = &document["versions"][0];
-        assert_eq!(version["id"], "v1.0");
-        assert_eq!(version["status"], "CURRENT");
-        assert_eq!(version["min_version"], "1.0");
-        assert_eq!(version["links"][0]["rel"], "self");
-        let href = version["links"][0]["href"].as_str().unwrap();
-        assert!(href.starts_with(&root), "{href}");
-        uuid::Uuid::parse_str(document["site"]["id"].as_str().unwrap()).unwrap();
-    }
-    assert_ne!(stack.id("site-a").await, stack.id("site-b").await);
-
-    let path = "/v1/0123456789abcdef0123456789abcdef/protection-groups";
-    let answer = stack.anonymous("GET", &format!("{root}{path}")).await;
-    assert_eq!(answer.status, 401);
-    let challenge = answer.header("www-authenticate").unwrap();
-    assert!(challenge.starts_with("Keystone uri="), "{challenge}");
-}
-
-#[tokio::test]
-async fn p11_registration() {
-    let stack = Stack::start().await;
-    let admin = stack.user("site-a", "admin").await;
-    let services = admin
-        .cloud("identity", "GET", "/services?type=protector", Value::Null)
-        .await
-        .expect(200);
-    let services = services["services"].as_array().unwrap();
-    assert_eq!(services.len(), 1, "{services:?}");
-    assert_eq!(services[0]["name"], "protector");
-    let path = format!("/endpoints?service_id={}", services[0]["id"].as_str().unwrap());
-    let endpoints = admin
-        .cloud("identity", "GET", &path, Value::Null)
-        .await
-        .expect(200);
-    let endpoints = endpoints["endpoints"].as_array().unwrap();
-    let mut interfaces: Vec<&str> = endpoints
-        .iter()
-        .map(|endpoint| endpoint["interface"].as_str().unwrap())
-        .collect();
-    interfaces.sort_unstable();
-    assert_eq!(interfaces, ["admin", "internal", "public"]);
-    for endpoint in endpoints {
-        let url = endpoint["url"].as_str().unwrap();
-        assert!(url.ends_with("/v1/%(tenant_id)s"), "{url}");
-    }
-    // The catalog of a tenant's token leads to the tenant's own URL, and that answers.
-    let tenant = stack.user("site-a", "demo").await;
-    assert!(tenant.endpoint("protector").ends_with(&tenant.project));
-    tenant
-        .api("GET", "/protection-groups", Value::Null)
-        .await
-        .expect(200);
-}
-
-#[tokio::test]
-async fn p11_service_user_has_role_admin_in_project_service() {
-    let stack = Stack::start().await;
-    for site in ["site-a", "site-b"] {
-        let config = stack.directory.join(site).join("protector.conf");
-        let config = std::fs::read_to_string(config).unwrap();
-        assert!(config.contains("project_name = service") && config.contains("username = protector"));
-        // No other account is known to the services, and everything that they do works with it.
-        assert_eq!(config.matches("password").count(), 1, "{config}");
-        let service = stack.user(site, "protector").await;
-        let roles = service
-            .cloud("identity", "GET", "/auth/projects", Value::Null)
-            .await
-            .expect(200);
-        let names: Vec<&str> = roles["projects"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|project| project["name"].as_str().unwrap())
-            .collect();
-        assert_eq!(names, ["service"]);
-    }
-}
-
-/// A configuration that would do, but for its database.
-fn configuration(directory: &Path, connection: &str) -> std::path::PathBuf {
-    std::fs::create_dir_all(directory).unwrap();
-    let file = directory.join("protector.conf");
-    let text = format!(
-        "[DEFAULT]\nstate_path = {0}\n[database]\nconnection = {connection}\n\
-         [keystone_authtoken]\nauth_url = http://127.0.0.1:9/v3\nusername = u\npassword = p\nproject_name = service\n\
-         [api]\nbind_host = 127.0.0.1\nbind_port = 9\n",
-        directory.display()
-    );
-    std::fs::write(&file, text).unwrap();
-    file
-}
-
-const PROGRAMS: [(&str, &[&str]); 3] = [
-    ("protector-api", &[]),
-    ("protector-engine", &[]),
-    ("protector-manage", &["db", "sync"]),
-];
-
-/// A directory of this test's own, which goes with it.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let name = format!("../.run/tests/{name}-{}", std::process::id());
-        Self(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_dir_all(&self.0);
+/// A listener that counts who comes, and passes them on.
+async fn counting(root: &str) -> Result<(String, Arc<AtomicU64>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let target = root.trim_start_matches("http://").to_owned();
+    let came = Arc::new(AtomicU64::new(0));
+    let count = came.clone();
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            if let Ok(mut to) = TcpStream::connect(&target).await {
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await });
+            }
         }
+    });
+    Ok((url, came))
+}
+
+/// Both catalogs name addresses at which everybody is counted. This test's own client goes past them.
+#[tokio::test]
+async fn p1_no_service_calls_the_other_protector() -> Result<()> {
+    let stack = Stack::unregistered().await?;
+    let mut counters = Vec::new();
+    for site in [&stack.a, &stack.b] {
+        let (url, came) = counting(&site.root).await?;
+        let endpoint =
+            json!({"type": "protector", "name": "protector", "url": format!("{url}/v1/%(tenant_id)s")});
+        let path = format!("{}/endpoints", site.name);
+        stack
+            .simulation
+            .site(Method::POST, &path, Some(&endpoint))
+            .await?;
+        counters.push((url, came));
     }
+    stack.register().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    for site in [&stack.a, &stack.b] {
+        let id = site.identity().await?;
+        let path = format!("/sites/{}/validate", text(&id, "id")?);
+        admin.admin(Method::POST, &path, None).await?.ok(200)?;
+    }
+    let tenant = stack.pair("demo").await?;
+    let group = stack.protected(&tenant, "web", 1).await?;
+    let operation = tenant.failover(&group.id, json!({})).await?;
+    assert_eq!(tenant.ended(&group.id, &operation).await?["outcome"], "completed");
+    for (url, came) in &counters {
+        assert_eq!(came.load(Ordering::SeqCst), 0, "somebody called {url}");
+        // The counter counts: otherwise nothing was shown.
+        stack.http.get(format!("{url}/")).send().await?;
+        assert_eq!(came.load(Ordering::SeqCst), 1);
+    }
+    Ok(())
 }
 
 #[tokio::test]
-async fn p12_wrong_dsn_names_host_and_database_never_the_password() {
-    let scratch = Scratch::new("p12-wrong-dsn");
-    let directory = &scratch.0;
-    let connection = "mysql+pymysql://protector:s3cr/et@x@db.example.org:3306/protector_db?charset=utf8";
-    let file = configuration(directory, connection);
-    // The keys are there, so that nothing but the database is wrong.
-    let good = configuration(
-        &directory.join("good"),
-        &format!("sqlite:///{}/good/p.db", directory.display()),
-    );
-    assert!(run("protector-manage", &["db", "sync"], &good).await.success);
-    let _ = std::fs::rename(directory.join("good/keys"), directory.join("keys"));
-    for (program, arguments) in PROGRAMS {
-        let ended = run(program, arguments, &file).await;
-        assert!(!ended.success, "{program} runs on a database that isn't there");
-        assert!(
-            ended.after < Duration::from_secs(10),
-            "{program}: {:?}",
-            ended.after
+async fn p1_each_site_has_its_own_services_and_database() -> Result<()> {
+    let stack = Stack::start().await?;
+    let mut identities = Vec::new();
+    for site in [&stack.a, &stack.b] {
+        let identity = site.identity().await?;
+        identities.push((
+            text(&identity, "id")?.to_owned(),
+            text(&identity, "public_key")?.to_owned(),
+        ));
+        let state = site.state();
+        ensure!(
+            state.join("protector.db").is_file(),
+            "{} has no database",
+            site.name
         );
-        let said = &ended.output;
-        assert!(
-            said.contains("db.example.org") && said.contains("protector_db"),
-            "{program}: {said}"
-        );
-        for secret in ["s3cr", "et@x"] {
-            assert!(!said.contains(secret), "{program}: {said}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn p12_database_file_that_cannot_be_opened_is_named() {
-    let scratch = Scratch::new("p12-no-file");
-    let directory = &scratch.0;
-    let good = configuration(directory, &format!("sqlite:///{}/p.db", directory.display()));
-    assert!(run("protector-manage", &["db", "sync"], &good).await.success);
-    let file = configuration(
-        directory,
-        &format!("sqlite:///{}/nowhere/p.db", directory.display()),
-    );
-    for (program, arguments) in PROGRAMS {
-        let ended = run(program, arguments, &file).await;
-        assert!(!ended.success, "{program} runs without a database");
-        assert!(
-            ended.after < Duration::from_secs(10),
-            "{program}: {:?}",
-            ended.after
-        );
-        assert!(
-            ended.output.contains("nowhere/p.db"),
-            "{program}: {}",
-            ended.output
-        );
-    }
-}
-
-/// Whatever reached either API during a whole life of a group was sent by this test.
-#[tokio::test]
-async fn p1_services_never_call_the_peer_protector() {
-    let stack = Stack::start().await;
-    let before = ["site-a", "site-b"].map(|site| stack.log(site, "protector-api").len());
-    let tenant = stack.tenant().await;
-    let shop = tenant.shop(&stack, &[("web-0", 1)]).await;
-    let operation = tenant.failover(&shop.group, crate::failover::mappings()).await;
-    let ended = tenant.ended(&operation).await;
-    assert_eq!(ended["outcome"], "completed", "{ended}");
-
-    let sent = stack.sent();
-    for (site, before) in ["site-a", "site-b"].into_iter().zip(before) {
-        let log = stack.log(site, "protector-api");
-        let served: Vec<&str> = log[before..]
-            .lines()
-            .filter(|line| line.contains(" status: ") && !line.contains("/healthcheck"))
-            .collect();
-        assert!(served.len() > 10, "the log of {site} has no requests:\n{log}");
-        for line in served {
-            assert!(
-                sent.iter().any(|id| line.contains(id.as_str())),
-                "{site} was called by somebody else: {line}"
+        for file in open_files(&site.pids()?)? {
+            let foreign = stack.state_of_the_other(site);
+            ensure!(
+                !file.starts_with(&foreign),
+                "{} holds {} open",
+                site.name,
+                file.display()
             );
         }
+        ensure!(
+            open_files(&site.pids()?)?.contains(&state.join("protector.db")),
+            "the services of {} don't use its database",
+            site.name
+        );
     }
+    ensure!(
+        identities[0].0 != identities[1].0 && identities[0].1 != identities[1].1,
+        "the sites are one: {identities:?}"
+    );
+    Ok(())
+}
+
+/// What processes have open.
+fn open_files(pids: &[u32]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for pid in pids {
+        for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+            // One that was closed meanwhile has no target any more.
+            files.extend(std::fs::read_link(entry?.path()));
+        }
+    }
+    Ok(files)
+}
+
+/// By Keystone's own API, as `openstack service create` and `openstack endpoint create` do it.
+#[tokio::test]
+async fn p11_registered_as_documented() -> Result<()> {
+    let stack = Stack::unregistered().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    let named = admin
+        .cloud("identity", Method::GET, "/services?type=protector", None)
+        .await?
+        .ok(200)?;
+    for service in named["services"].as_array().into_iter().flatten() {
+        let path = format!("/services/{}", text(service, "id")?);
+        admin
+            .cloud("identity", Method::DELETE, &path, None)
+            .await?
+            .ok(204)?;
+    }
+    ensure!(stack.a.sign_in("demo").await?.endpoint("protector").is_err());
+    let service = json!({"service": {
+        "type": "protector", "name": "protector", "description": "Disaster recovery", "enabled": true
+    }});
+    let service = admin
+        .cloud("identity", Method::POST, "/services", Some(&service))
+        .await?
+        .ok(201)?;
+    for interface in ["public", "internal", "admin"] {
+        let endpoint = json!({"endpoint": {
+            "service_id": service["service"]["id"], "interface": interface, "region_id": "RegionOne",
+            "url": format!("{}/v1/%(tenant_id)s", stack.a.root), "enabled": true
+        }});
+        admin
+            .cloud("identity", Method::POST, "/endpoints", Some(&endpoint))
+            .await?
+            .ok(201)?;
+    }
+    let demo = stack.a.sign_in("demo").await?;
+    let url = demo.endpoint("protector")?;
+    assert_eq!(url, demo.base());
+    let listed = demo
+        .ask(Method::GET, &format!("{url}/protection-groups"), &[], None)
+        .await?
+        .ok(200)?;
+    assert_eq!(listed["protection_groups"], json!([]));
+    Ok(())
+}
+
+/// What the programs say that refuse to start with this in their configuration.
+async fn refused_start(connection: &str) -> Result<Vec<String>> {
+    let directory = TempDir::new()?;
+    let mut conf = Conf {
+        auth_url: "http://127.0.0.1:9/identity/v3".to_owned(),
+        password: "keystone-password".to_owned(),
+        port: free_port()?,
+        more: String::new(),
+    };
+    let path = conf.write(directory.path())?;
+    let path = path.to_string_lossy();
+    // The site is there already; then somebody gets the connection wrong.
+    let made = run("protector-manage", &["db", "sync", "--config-file", &path]).await?;
+    ensure!(made.status.success(), "{made:?}");
+    conf.more = format!("[database]\nconnection = {connection}\n");
+    conf.write(directory.path())?;
+    let mut said = Vec::new();
+    for (program, before) in [
+        ("protector-api", &[] as &[&str]),
+        ("protector-engine", &[]),
+        ("protector-manage", &["db", "sync"]),
+    ] {
+        let mut arguments = before.to_vec();
+        arguments.extend(["--config-file", &path]);
+        let output = run(program, &arguments).await?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        ensure!(!output.status.success(), "{program} started: {text}");
+        for file in std::fs::read_dir(directory.path().join("log"))
+            .into_iter()
+            .flatten()
+        {
+            text.push_str(&std::fs::read_to_string(file?.path())?);
+        }
+        said.push(format!("{program}: {text}"));
+    }
+    Ok(said)
 }
 
 #[tokio::test]
-async fn p1_each_site_has_its_own_services_and_database() {
-    let stack = Stack::start().await;
-    let mut keys = Vec::new();
-    for site in ["site-a", "site-b"] {
-        let about = &stack.site(site)["protector"];
-        let own = stack.directory.join(site);
-        assert!(own.join("protector.db").exists());
-        for pid in ["api_pid", "engine_pid"] {
-            let command = std::fs::read(format!("/proc/{}/cmdline", about[pid])).unwrap();
-            let command = String::from_utf8_lossy(&command).replace('\0', " ");
-            assert!(command.contains(own.to_str().unwrap()), "{command}");
+async fn p12_a_wrong_connection_names_host_and_database_never_the_password() -> Result<()> {
+    for password in ["geheim-7", "ge/he@im-7"] {
+        let dsn = format!("mysql+pymysql://protector:{password}@db7.example:3306/protector_dr?charset=utf8");
+        for said in refused_start(&dsn).await? {
+            ensure!(said.contains("db7.example"), "{said}");
+            ensure!(said.contains("protector_dr"), "{said}");
+            ensure!(!said.contains("im-7") && !said.contains("geheim"), "{said}");
         }
-        keys.push(std::fs::read(own.join("keys/site.key")).unwrap());
     }
-    assert_ne!(keys[0], keys[1]);
-    let ask = json!({"nonce": {}});
-    // A token of the other site's Keystone is nothing here.
-    let foreign = stack.user("site-b", "demo").await;
-    let url = format!(
-        "{}/v1/{}/protection-groups",
-        stack.root("site-a"),
-        foreign.project
-    );
-    assert_eq!(foreign.send("GET", &url, &[], &ask).await.status, 401);
+    Ok(())
+}
+
+#[tokio::test]
+async fn p12_a_database_file_that_cannot_be_opened_is_named() -> Result<()> {
+    // A file stands where the directory should be, so that not even root can make it.
+    let directory = TempDir::new()?;
+    let file = directory.path().join("file");
+    std::fs::write(&file, "no directory")?;
+    let name = file.join("protector.db");
+    for said in refused_start(&format!("sqlite:///{}", name.display())).await? {
+        ensure!(said.contains(&*name.to_string_lossy()), "{said}");
+    }
+    Ok(())
 }

@@ -1,156 +1,140 @@
-//! Registered sites and tenant mappings.
+//! The address book.
 
-use protector_tests::{Stack, User};
+use crate::harness::{Stack, names, text};
+use anyhow::{Result, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-/// What `site create` sends for a site of the stack; `user` gives its service user along.
-async fn registration(stack: &Stack, site: &str, user: bool) -> Value {
-    let root = stack.root(site);
-    let document = stack.anonymous("GET", &format!("{root}/")).await.expect(200);
-    let mut body = json!({"site": {
-        "id": document["site"]["id"], "public_key": document["site"]["public_key"], "name": site,
-        "description": format!("The cloud {site}"), "region_name": null,
-        "site_type": if site == "site-a" { "primary" } else { "secondary" },
-        "auth_url": stack.site(site)["auth_url"]
-    }});
-    if user {
-        body["site"]["service_username"] = json!("protector");
-        body["site"]["service_password"] = json!(format!("{site}-protector"));
-        body["site"]["service_project"] = json!("service");
-        body["site"]["service_user_domain"] = json!("Default");
+#[tokio::test]
+async fn a6_sites_are_created_listed_and_shown() -> Result<()> {
+    let stack = Stack::unregistered().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    for site in [&stack.a, &stack.b] {
+        let body = stack.site_body(&stack.a, site).await?;
+        let made = admin.admin(Method::POST, "/sites", Some(&body)).await?.ok(201)?;
+        let made = &made["site"];
+        assert_eq!(made["id"], site.identity().await?["id"]);
+        assert_eq!(made["name"], site.name.as_str());
+        assert_eq!(made["auth_url"], site.auth_url.as_str());
+        assert_eq!(made["is_local"], site.name == "site-a");
+        assert_eq!(made["has_service_credentials"], true);
+        ensure!(
+            !made.to_string().contains("site-b-protector"),
+            "a password comes back"
+        );
+        // A second time there is something with that name already.
+        admin
+            .admin(Method::POST, "/sites", Some(&body))
+            .await?
+            .fault("conflictingRequest", 409)?;
+        let path = format!("/sites/{}", text(made, "id")?);
+        let shown = admin.admin(Method::GET, &path, None).await?.ok(200)?;
+        assert_eq!(shown["site"]["name"], site.name.as_str());
     }
-    body
-}
-
-async fn both(stack: &Stack) -> User {
-    let admin = stack.user("site-a", "admin").await;
-    for (site, foreign) in [("site-a", false), ("site-b", true)] {
-        let body = registration(stack, site, foreign).await;
-        admin.admin("POST", "/sites", body).await.expect(201);
-    }
-    admin
+    let list = |body: Value| body["sites"].as_array().cloned().unwrap_or_default();
+    let all = admin.admin(Method::GET, "/sites", None).await?.ok(200)?;
+    assert_eq!(names(&list(all)), ["site-a", "site-b"]);
+    let one = admin
+        .admin(Method::GET, "/sites?name=site-b", None)
+        .await?
+        .ok(200)?;
+    assert_eq!(names(&list(one)), ["site-b"]);
+    // Tenants read them under their own address.
+    let tenant = stack.a.sign_in("demo").await?;
+    assert_eq!(names(&list(tenant.get("/sites").await?)), ["site-a", "site-b"]);
+    let wrong = json!({"site": {"name": "x", "site_type": "tertiary", "auth_url": "nowhere"}});
+    admin.admin(Method::POST, "/sites", Some(&wrong)).await?.ok(400)?;
+    Ok(())
 }
 
 #[tokio::test]
-async fn a6_sites_create_list_show() {
-    let stack = Stack::with(&["--unregistered"], &[]).await;
-    let admin = both(&stack).await;
+async fn a6_validation_tells_active_unreachable_and_error_apart() -> Result<()> {
+    let stack = Stack::start().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    let there = stack.b.identity().await?;
+    let path = format!("/sites/{}", text(&there, "id")?);
+    let validate = async || -> Result<Value> {
+        let url = format!("{path}/validate");
+        admin.admin(Method::POST, &url, None).await?.ok(200)
+    };
+    let well = validate().await?;
+    assert_eq!(well["site"]["status"], "active", "{well}");
+    ensure!(well["checks"].as_array().is_some_and(|checks| !checks.is_empty()));
 
-    let listed = admin.admin("GET", "/sites", Value::Null).await.expect(200);
-    let mut names: Vec<&str> = listed["sites"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|site| site["name"].as_str().unwrap())
-        .collect();
-    names.sort_unstable();
-    assert_eq!(names, ["site-a", "site-b"]);
-    assert!(
-        !listed.to_string().contains("site-b-protector"),
-        "a password came back"
+    let down = |down: bool| json!({ "down": down });
+    stack
+        .simulation
+        .site(Method::PUT, "site-b/faults", Some(&down(true)))
+        .await?;
+    assert_eq!(validate().await?["site"]["status"], "unreachable");
+    stack
+        .simulation
+        .site(Method::PUT, "site-b/faults", Some(&down(false)))
+        .await?;
+    assert_eq!(validate().await?["site"]["status"], "active");
+
+    let wrong = json!({"site": {"service_username": "protector", "service_password": "wrong"}});
+    admin.admin(Method::PATCH, &path, Some(&wrong)).await?.ok(200)?;
+    let ill = validate().await?;
+    assert_eq!(ill["site"]["status"], "error", "{ill}");
+    ensure!(
+        !ill.to_string().contains("wrong\""),
+        "the password comes back: {ill}"
     );
-
-    let found = admin
-        .admin("GET", "/sites?name=site-b", Value::Null)
-        .await
-        .expect(200);
-    let found = &found["sites"];
-    assert_eq!(found.as_array().unwrap().len(), 1);
-    assert_eq!(found[0]["status"], "active");
-    assert_eq!(found[0]["is_local"], false);
-    assert_eq!(found[0]["has_service_credentials"], true);
-    let path = format!("/sites/{}", found[0]["id"].as_str().unwrap());
-    let shown = admin.admin("GET", &path, Value::Null).await.expect(200);
-    assert_eq!(shown["site"], found[0]);
-
-    let again = registration(&stack, "site-b", true).await;
-    let message = admin.admin("POST", "/sites", again).await.refusal(409);
-    assert!(message.contains("site-b"), "{message}");
-
-    let change = json!({"site": {"description": "Another one"}});
-    let changed = admin.admin("PATCH", &path, change).await.expect(200);
-    assert_eq!(changed["site"]["description"], "Another one");
-    let shown = admin.admin("GET", &path, Value::Null).await.expect(200);
-    assert_eq!(shown["site"]["description"], "Another one");
+    Ok(())
 }
 
 #[tokio::test]
-async fn a6_sites_are_written_by_administrators_and_read_by_tenants() {
-    let stack = Stack::with(&["--unregistered"], &[]).await;
-    both(&stack).await;
-    let tenant = stack.user("site-a", "demo").await;
-    let body = registration(&stack, "site-b", true).await;
-    assert_eq!(tenant.admin("POST", "/sites", body).await.status, 403);
-    assert_eq!(tenant.admin("GET", "/sites", Value::Null).await.status, 403);
-    let read = tenant.api("GET", "/sites", Value::Null).await.expect(200);
-    assert_eq!(read["sites"].as_array().unwrap().len(), 2);
-    assert!(!read.to_string().contains("site-b-protector"));
-}
-
-#[tokio::test]
-async fn a6_validate_tells_active_unreachable_and_error() {
-    let stack = Stack::start().await;
-    let admin = stack.user("site-a", "admin").await;
-    let path = format!("/sites/{}", stack.id("site-b").await);
-    let validate = format!("{path}/validate");
-
-    let fine = admin.admin("POST", &validate, Value::Null).await.expect(200);
-    assert_eq!(fine["site"]["status"], "active");
-    for check in fine["checks"].as_array().unwrap() {
-        assert_eq!(check["ok"], true, "{check}");
-    }
-
-    stack.control("PUT", "site-b/power", json!({"on": false})).await;
-    let dead = admin.admin("POST", &validate, Value::Null).await.expect(200);
-    assert_eq!(dead["site"]["status"], "unreachable", "{dead}");
-    stack.control("PUT", "site-b/power", json!({"on": true})).await;
-    let back = admin.admin("POST", &validate, Value::Null).await.expect(200);
-    assert_eq!(back["site"]["status"], "active", "{back}");
-
-    let wrong = json!({"site": {
-        "service_username": "protector", "service_password": "not-the-password", "service_project": "service",
-        "service_user_domain": "Default"
-    }});
-    admin.admin("PATCH", &path, wrong).await.expect(200);
-    let refused = admin.admin("POST", &validate, Value::Null).await.expect(200);
-    assert_eq!(refused["site"]["status"], "error", "{refused}");
-    assert!(!refused.to_string().contains("not-the-password"));
-}
-
-#[tokio::test]
-async fn a6_volume_types_of_a_site_are_those_that_replicate() {
-    let stack = Stack::start().await;
-    let admin = stack.user("site-a", "admin").await;
-    for site in ["site-a", "site-b"] {
-        let path = format!("/sites/{}/volume-types", stack.id(site).await);
-        let listed = admin.admin("GET", &path, Value::Null).await.expect(200);
-        let types = listed["volume_types"].as_array().unwrap();
-        assert_eq!(types.len(), 1, "{types:?}");
-        assert_eq!(types[0]["name"], "replicated-ssd");
+async fn a6_volume_types_that_can_be_protected_are_listed() -> Result<()> {
+    let stack = Stack::start().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    for site in [&stack.a, &stack.b] {
+        let id = site.identity().await?;
+        let path = format!("/sites/{}/volume-types", text(&id, "id")?);
+        let listed = admin.admin(Method::GET, &path, None).await?.ok(200)?;
+        let types = listed["volume_types"].as_array().cloned().unwrap_or_default();
+        assert_eq!(names(&types), ["replicated-ssd"]);
         assert_eq!(types[0]["replication_enabled"], "<is> True");
         assert_eq!(types[0]["replication_type"], "<in> async");
     }
+    Ok(())
 }
 
 #[tokio::test]
-async fn a6_tenant_mappings_are_made_listed_and_deleted() {
-    let stack = Stack::with(&["--unregistered"], &[]).await;
-    let admin = both(&stack).await;
+async fn t7_tenant_mappings_are_made_listed_shown_and_deleted() -> Result<()> {
+    let stack = Stack::start().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    let remote = stack.b.identity().await?;
     let body = json!({"tenant_mapping": {
-        "local_tenant": admin.project, "remote_site": stack.id("site-b").await,
+        "local_tenant": admin.project, "remote_site": remote["id"],
         "remote_tenant": "0123456789abcdef0123456789abcdef", "description": "d"
     }});
-    let made = admin.api("POST", "/tenant-mappings", body).await.expect(201);
-    let path = format!(
-        "/tenant-mappings/{}",
-        made["tenant_mapping"]["id"].as_str().unwrap()
+    let made = admin
+        .call(Method::POST, "/tenant-mappings", Some(&body))
+        .await?
+        .ok(201)?;
+    let made = &made["tenant_mapping"];
+    let path = format!("/tenant-mappings/{}", text(made, "id")?);
+    let listed = admin.get("/tenant-mappings").await?;
+    ensure!(
+        listed["tenant_mappings"]
+            .as_array()
+            .is_some_and(|all| all.contains(made)),
+        "{listed}"
     );
-    let listed = admin
-        .api("GET", "/tenant-mappings", Value::Null)
-        .await
-        .expect(200);
-    assert_eq!(listed["tenant_mappings"][0], made["tenant_mapping"]);
-    admin.api("GET", &path, Value::Null).await.expect(200);
-    admin.api("DELETE", &path, Value::Null).await.expect(204);
-    assert_eq!(admin.api("GET", &path, Value::Null).await.status, 404);
+    assert_eq!(admin.get(&path).await?["tenant_mapping"], *made);
+    // A tenant may neither make nor take one away.
+    let demo = stack.a.sign_in("demo").await?;
+    demo.call(Method::POST, "/tenant-mappings", Some(&body))
+        .await?
+        .fault("forbidden", 403)?;
+    demo.call(Method::DELETE, &path, None)
+        .await?
+        .fault("forbidden", 403)?;
+    admin.call(Method::DELETE, &path, None).await?.ok(204)?;
+    admin
+        .call(Method::GET, &path, None)
+        .await?
+        .fault("itemNotFound", 404)?;
+    Ok(())
 }

@@ -77,7 +77,7 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "black-box",
-        exists: &["tests/tests"],
+        exists: &["tests/it"],
         real: false,
         release: true,
         run: black_box,

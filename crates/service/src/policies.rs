@@ -3,7 +3,7 @@
 use protector_domain::{
     ArraySide, Group, GroupId, Policy, PolicyId, PolicyStatus, ReplicationType, Statement, Work,
 };
-use protector_ports::store::Along;
+use protector_ports::store::{Along, GroupFilter, Page};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, Result};
@@ -59,6 +59,7 @@ impl Service {
                 "Synchronous replication has neither an interval nor a recovery point objective.".into(),
             ));
         }
+        self.check_unbound(&group, &new).await?;
         let (primary, secondary) = (group.document.primary_site.id, group.document.secondary_site.id);
         group.document.policy = Some(Policy {
             id: PolicyId(uuid::Uuid::new_v4()),
@@ -97,6 +98,33 @@ impl Service {
         let group = self.store.update_group(&group, along).await?;
         self.wake.notify_one();
         Ok(group)
+    }
+
+    /// One array group belongs to one protection group, whoever's: a failover moves all that is in it. Either
+    /// array may be the source by turns, so the direction makes no difference.
+    async fn check_unbound(&self, group: &Group, new: &NewPolicy) -> Result<()> {
+        let wanted = [tidy(&new.primary_fa_url), tidy(&new.secondary_fa_url)];
+        let others = self
+            .store
+            .groups(&GroupFilter::default(), &Page::default())
+            .await?;
+        let bound = others.iter().any(|other| {
+            other.id() != group.id()
+                && other.document.policy.as_ref().is_some_and(|policy| {
+                    policy.pure_pg_name == new.pure_pg_name
+                        && [&policy.primary.url, &policy.secondary.url]
+                            .iter()
+                            .any(|url| wanted.contains(url))
+                })
+        });
+        if bound {
+            // It may be another project's, which is nobody else's business.
+            return Err(Error::conflict(format!(
+                "Protection group '{}' of these arrays is bound to another protection group already: choose another name.",
+                new.pure_pg_name
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -118,6 +118,16 @@ impl Simulation {
         Ok(calls["calls"].as_array().cloned().unwrap_or_default())
     }
 
+    /// The calls that came to an array, oldest first.
+    pub async fn array_calls(&self, array: &str, method: &str, path: &str) -> Result<Vec<Value>> {
+        let url = format!(
+            "{}/control/calls?service={array}&method={method}&path={path}",
+            self.arrays
+        );
+        let calls = self.tell(Method::GET, &url, None).await?;
+        Ok(calls["calls"].as_array().cloned().unwrap_or_default())
+    }
+
     pub async fn cloud_state(&self, site: &str) -> Result<Value> {
         self.site(Method::GET, &format!("{site}/state"), None).await
     }

@@ -103,6 +103,21 @@ impl Site {
         Ok(())
     }
 
+    /// The processes of its api and engine.
+    pub fn pids(&self) -> Result<Vec<u32>> {
+        [&self.api, &self.engine]
+            .into_iter()
+            .flatten()
+            .map(Program::pid)
+            .collect()
+    }
+
+    /// Where its services keep what is theirs.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
     fn program(&self, name: &str) -> Result<Program> {
         let conf = self.conf.to_string_lossy();
         let log = self.directory.join(format!("{name}.out"));
@@ -263,6 +278,16 @@ impl Stack {
             body["site"]["service_project_domain"] = json!("Default");
         }
         Ok(body)
+    }
+
+    /// The other site's own place, seen from this one.
+    #[must_use]
+    pub fn state_of_the_other(&self, site: &Site) -> PathBuf {
+        if site.name == self.a.name {
+            self.b.state()
+        } else {
+            self.a.state()
+        }
     }
 
     /// A user at both sites, `site-a` first.

@@ -58,6 +58,10 @@ impl Program {
             .spawn()?)
     }
 
+    pub fn pid(&self) -> Result<u32> {
+        self.child.id().context("the program has ended")
+    }
+
     /// End it as a power cut would.
     pub async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)

@@ -119,6 +119,63 @@ async fn o1_t2_a_failover_needs_equal_versions() -> Result<()> {
 }
 
 #[tokio::test]
+async fn o1_every_member_must_be_protected() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    // Without an engine the next member stays as it is taken in.
+    if let Some(engine) = stack.a.engine.take() {
+        engine.kill().await?;
+    }
+    let server = stack
+        .simulation
+        .boot("site-a", "late", 1, "replicated-ssd")
+        .await?;
+    let members = format!("/protection-groups/{}/members", group.id);
+    let body = json!({"member": {"instance_id": server}});
+    let added = pair
+        .modify(&group.id, Method::POST, &members, Some(&body), 202)
+        .await?;
+    let action = format!("/protection-groups/{}/action", group.id);
+    let order = json!({"failover": {"type": "planned"}});
+    let message = pair
+        .change(&group.id, Method::POST, &action, Some(&order))
+        .await?
+        .fault("conflictingRequest", 409)?;
+    ensure!(message.contains("late"), "{message}");
+    stack.a.start_engine()?;
+    let member = format!("{members}/{}", text(&added["member"], "id")?);
+    pair.until(&member, "member", |member| member["status"] == "protected")
+        .await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn o11_a_rollback_releases_volumes_by_unmanage() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    let rule = json!({"method": "POST", "path": "/servers$", "times": 1, "action": {"kind": "status", "status": 403,
+        "body": {"forbidden": {"code": 403, "message": "Not today."}}}});
+    stack.simulation.disturb("site-b", &rule).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "rolled_back");
+    let calls = stack.simulation.calls("site-b", "POST", "/action").await?;
+    let released = calls
+        .iter()
+        .filter(|call| call["body"].get("os-unmanage").is_some());
+    assert_eq!(released.count(), 4);
+    let deleted = stack.simulation.calls("site-b", "DELETE", "/volumes/").await?;
+    ensure!(
+        deleted.is_empty(),
+        "Cinder was told to delete, which destroys: {deleted:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn o7_a9_operations_tell_phases_steps_and_results_and_are_kept() -> Result<()> {
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
@@ -319,6 +376,30 @@ async fn o11_volumes_are_imported_by_the_service_and_handed_over() -> Result<()>
             .is_some_and(|name| name.starts_with("fa-a:volume-"))),
         "{sources:?}"
     );
+    Ok(())
+}
+
+/// `<array>:<group>.<snapshot>.<volume>`: of this operation's snapshot, not of any older one.
+#[tokio::test]
+async fn o11_volumes_are_found_by_the_replicated_snapshot() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    let short = operation.get(..8).context("a short id")?;
+    let made = stack.simulation.array_calls("fa-b", "POST", "/volumes").await?;
+    let sources: Vec<&str> = made
+        .iter()
+        .filter_map(|call| call.pointer("/body/source/name")?.as_str())
+        .collect();
+    assert_eq!(sources.len(), 2, "{made:?}");
+    for source in sources {
+        ensure!(
+            source.starts_with(&format!("fa-a:pg-web.dr-{short}")),
+            "{source} is of another snapshot"
+        );
+    }
     Ok(())
 }
 

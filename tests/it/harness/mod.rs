@@ -23,4 +23,5 @@ pub mod state;
 pub use pair::Pair;
 pub use programs::run;
 pub use protection::{names, text};
+pub use session::Session;
 pub use stack::{Conf, Stack, free_port};
