@@ -6,6 +6,7 @@ mod conformance;
 mod dependencies;
 mod junit;
 mod lab;
+mod mutations;
 mod results;
 mod shell;
 mod suites;
@@ -37,6 +38,11 @@ enum Command {
     Lab(lab::Lab),
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
+    /// Make the change that stands beside each clause, and see its tests fail
+    Mutations {
+        /// Clauses or rows; without any, all
+        clauses: Vec<String>,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -45,6 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Test { quick } => test::run(quick)?,
         Command::Lab(command) => lab::run(command)?,
         Command::Conformance => conformance::run()?,
+        Command::Mutations { clauses } => mutations::run(&clauses)?,
     };
     Ok(if passed {
         ExitCode::SUCCESS

@@ -70,10 +70,17 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         name: "client",
-        exists: &["clients/python-protectorclient/tests"],
+        exists: &["clients/python-protectorclient/tests/unit"],
         real: false,
         release: false,
-        run: client,
+        run: || python_tests("client", 10, "tests/unit"),
+    },
+    Suite {
+        name: "commands",
+        exists: &["clients/python-protectorclient/tests/functional"],
+        real: false,
+        release: true,
+        run: || python_tests("commands", 20, "tests/functional"),
     },
     Suite {
         name: "black-box",
@@ -224,34 +231,34 @@ fn build() -> anyhow::Result<Tally> {
     Ok(Tally::single("release programs", output.success))
 }
 
-fn client() -> anyhow::Result<Tally> {
-    let report = shell::root().join(".run/logs/client.xml");
+/// Tests of the command line client, by pytest.
+fn python_tests(name: &str, minutes: u32, folder: &str) -> anyhow::Result<Tally> {
+    let report = shell::root().join(format!(".run/logs/{name}.xml"));
     if report.exists() {
         fs::remove_file(&report)?;
     }
-    let python = format!("{VENV}/bin/python");
+    let python = shell::root().join(VENV).join("bin/python");
     let xml = format!("--junitxml={}", report.display());
-    let tests = format!("{CLIENT}/tests");
-    let output = shell::run(
-        "client",
-        10,
-        &[
-            &python,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            &xml,
-            &tests,
-        ],
-    )?;
+    let place = format!("--rootdir={CLIENT}");
+    let tests = format!("{CLIENT}/{folder}");
+    let line = [
+        &*python.to_string_lossy(),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        &place,
+        &xml,
+        &tests,
+    ];
+    let output = shell::run(name, minutes, &line)?;
     let tally = if report.exists() {
         junit::parse(&fs::read_to_string(&report)?)?
     } else {
         Tally::default()
     };
-    Ok(tally.settle("client", output.success))
+    Ok(tally.settle(name, output.success))
 }
 
 fn lab() -> anyhow::Result<Tally> {

@@ -1,0 +1,32 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import pytest
+
+from tests.functional import world as worlds
+
+
+@pytest.fixture(scope='session')
+def world(tmp_path_factory):
+    """Two sites that know each other; the tenant is mapped."""
+    made = worlds.World(tmp_path_factory.mktemp('world'))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='session')
+def strangers(tmp_path_factory):
+    """Two sites that don't know each other yet."""
+    made = worlds.World(tmp_path_factory.mktemp('strangers'),
+                        '--unregistered')
+    yield made
+    made.close()

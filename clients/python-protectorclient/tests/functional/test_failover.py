@@ -1,0 +1,98 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A failover, as a tenant types it."""
+
+from tests.functional import world as worlds
+
+
+def test_c12_a_planned_failover_and_its_operation(world):
+    group = world.group()
+    world.policy(group)
+    server = world.boot('c12-web')
+    world.show('site-a', 'protection-group', 'member-add', group,
+               '--instance-id', server)
+    none = world.show('site-a', 'operation', 'list', '--protection-group',
+                      group)
+    assert none == []
+    ended = world.ok('site-a', 'protector', 'protection-group', 'failover',
+                     group, '--type', 'planned', '--wait', '-f', 'json')
+    operation = ended.json()
+    assert operation['status'] == 'completed', operation
+    assert operation['progress'] == 100
+    assert operation['steps_completed'] == [
+        'prepare', 'storage_failover', 'instance_recreation',
+        'finalization']
+    assert '100%' in ended.err, ended
+    listed = world.show('site-a', 'operation', 'list', '--protection-group',
+                        group)
+    assert len(listed) == 1
+    assert set(listed[0]) == {'ID', 'PROTECTION_GROUP', 'TYPE', 'STATUS',
+                              'PROGRESS', 'STARTED_AT'}
+    assert (listed[0]['TYPE'], listed[0]['STATUS'],
+            listed[0]['PROGRESS']) == ('failover', 'completed', 100)
+    shown = world.show('site-a', 'operation', 'show', operation['id'])
+    created = shown['result_data']['instances_created']
+    assert [made['name'] for made in created] == ['c12-web']
+    new = world.ok('site-b', 'server', 'show', created[0]['id'], '-f',
+                   'json').json()
+    assert new['status'] == 'ACTIVE'
+    old = world.ok('site-a', 'server', 'show', server, '-f', 'json').json()
+    assert old['status'] == 'SHUTOFF'
+    there = world.show('site-b', 'protection-group', 'show', group)
+    assert there['status'] == 'failed_over'
+    assert there['current_primary_site'] == 'site-b'
+
+
+def test_c7_sync_status_in_its_forms(world):
+    group = world.group()
+    same = world.ok('site-a', 'protector', 'protection-group',
+                    'sync-status', group)
+    assert 'IN SYNC' in same.out and '(1 = 1)' in same.out, same
+    assert 'Both sites have identical metadata.' in same.out
+    facts = world.show('site-a', 'protection-group', 'sync-status', group)
+    assert facts['sync_status'] == 'IN SYNC', facts
+    world.down('site-b')
+    try:
+        dead = world.ok('site-a', 'protector', 'protection-group',
+                        'sync-status', group)
+        assert 'UNREACHABLE' in dead.out, dead
+        assert 'sync-force %s' % group in dead.out, dead
+    finally:
+        world.heal('site-b')
+    worlds.eventually(
+        lambda: world.show('site-a', 'protection-group', 'sync-status',
+                           group),
+        lambda facts: facts['sync_status'] == 'IN SYNC')
+
+
+def test_c15_a_change_while_the_peer_is_unreachable(world):
+    group = world.group()
+    before = world.show('site-a', 'protection-group', 'show', group)
+    world.down('site-b')
+    try:
+        refused = world.openstack(
+            'site-a', 'protector', 'protection-group', 'set', group,
+            '--description', 'untold')
+    finally:
+        world.heal('site-b')
+    assert refused.code != 0
+    wanted = (
+        'Error: Cannot modify protection group - remote site unreachable.\n'
+        'Reason: Modification requires both sites to be reachable to '
+        'prevent metadata divergence.\n'
+        'Action: Wait for the remote site to recover, then run:\n'
+        'openstack protector protection-group sync-force %s\n' % group)
+    assert wanted in refused.err, refused
+    after = world.show('site-a', 'protection-group', 'show', group)
+    assert (after['version'], after['description']) == (
+        before['version'], before['description'])

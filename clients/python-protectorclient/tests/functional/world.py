@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Two simulated sites with the real services, and `openstack` as typed."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from urllib import request
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+VOLUME_TYPE = 'replicated-ssd'
+
+
+class Ended(object):
+    """How a command ended and what it said."""
+
+    def __init__(self, words, done):
+        self.words = ' '.join(words)
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+
+    def __repr__(self):
+        return '%s: %d\n%s%s' % (self.words, self.code, self.out, self.err)
+
+    def json(self):
+        assert self.code == 0, self
+        return json.loads(self.out)
+
+
+class World(object):
+    """What `protector-dev stack` runs; it ends with this process."""
+
+    def __init__(self, directory, *options):
+        program = os.environ.get('PROTECTOR_DEV') or str(
+            ROOT / 'target' / 'release' / 'protector-dev')
+        if not os.path.exists(program):
+            raise AssertionError(
+                '%s is missing: cargo build --release --workspace --bins'
+                % program)
+        self.directory = pathlib.Path(directory)
+        log = open(str(self.directory / 'stack.log'), 'w')
+        self.process = subprocess.Popen(
+            [program, 'stack', '--no-build', '--until-eof', '--dir',
+             str(self.directory / 'stack')] + list(options),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        log.close()
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(
+                (self.directory / 'stack.log').read_text())
+        self.about = json.loads(line.decode())
+        self.sites = {site['name']: site for site in self.about['sites']}
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+        self.process.stdout.close()
+
+    # -- commands ----------------------------------------------------------
+
+    def openstack(self, cloud, *words, **options):
+        """Run `openstack` as the user of an entry of clouds.yaml."""
+        env = {key: value for key, value in os.environ.items()
+               if not key.startswith('OS_')}
+        env.update(OS_CLIENT_CONFIG_FILE=self.about['clouds_yaml'],
+                   OS_CLOUD=cloud, PYTHONWARNINGS='ignore', COLUMNS='200',
+                   PYTHONIOENCODING='utf-8')
+        env.update(options.get('env') or {})
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(sys.executable), 'openstack')]
+            + list(words),
+            env=env, input=options.get('stdin', ''), timeout=180,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            encoding='utf-8')
+        return Ended(words, done)
+
+    def ok(self, cloud, *words, **options):
+        """A command that has to succeed."""
+        ended = self.openstack(cloud, *words, **options)
+        assert ended.code == 0, ended
+        return ended
+
+    def show(self, cloud, *words, **options):
+        """What `openstack protector ...` answers, as JSON."""
+        words = ('protector',) + words + ('-f', 'json')
+        return self.openstack(cloud, *words, **options).json()
+
+    # -- what no client can do ---------------------------------------------
+
+    def control(self, method, path, body=None):
+        asked = request.Request(
+            '%s/control/sites/%s' % (self.about['control'], path),
+            method=method, headers={'content-type': 'application/json'},
+            data=None if body is None else json.dumps(body).encode())
+        with request.urlopen(asked, timeout=20) as answer:
+            return json.loads(answer.read() or b'null')
+
+    def boot(self, name, disks=1):
+        """A server of the tenant at site-a; its id."""
+        return self.control('POST', 'site-a/servers', {
+            'name': name, 'disks': disks, 'volume_type': VOLUME_TYPE})['id']
+
+    def down(self, site):
+        """Make a whole cloud refuse connections."""
+        self.control('PUT', '%s/faults' % site, {'down': True})
+
+    def heal(self, site):
+        self.control('DELETE', '%s/faults' % site)
+
+    # -- beginnings ---------------------------------------------------------
+
+    def group(self, name=None):
+        """A protection group with its policy; its name."""
+        name = name or 'g-' + uuid.uuid4().hex[:8]
+        self.show('site-a', 'protection-group', 'create', '--name', name,
+                  '--replication-type', 'async', '--primary-site', 'site-a',
+                  '--secondary-site', 'site-b', '--volume-type', VOLUME_TYPE,
+                  '--wait')
+        return name
+
+    def tokens(self):
+        """Standard input for policy-create."""
+        return ''.join('%s-token\n' % self.sites[site]['array']['name']
+                       for site in ('site-a', 'site-b'))
+
+    def policy(self, group):
+        self.show('site-a', 'protection-group', 'policy-create', group,
+                  *self.policy_options(group), stdin=self.tokens())
+        return eventually(
+            lambda: self.show('site-a', 'protection-group', 'policy-show',
+                              group),
+            lambda policy: policy['status'] == 'active')
+
+    def policy_options(self, group):
+        array = {site: self.sites[site]['array']['url']
+                 for site in ('site-a', 'site-b')}
+        return ('--primary-fa-url', array['site-a'],
+                '--primary-fa-token', '-',
+                '--secondary-fa-url', array['site-b'],
+                '--secondary-fa-token', '-',
+                '--pure-pg-name', 'pg-' + group,
+                '--replication-interval', '300', '--rpo-minutes', '15')
+
+
+def eventually(read, wanted, seconds=60):
+    """Read until it is as it should be."""
+    end = time.time() + seconds
+    while True:
+        found = read()
+        if wanted(found):
+            return found
+        assert time.time() < end, found
+        time.sleep(0.3)
