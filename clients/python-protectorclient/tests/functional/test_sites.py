@@ -31,7 +31,7 @@ def register(world, site, kind):
 def test_c2_sites_are_written_on_both_sides(strangers):
     for site, kind in (('site-a', 'primary'), ('site-b', 'secondary')):
         made = register(strangers, site, kind)
-        assert made['name'] == site and made['type'] == kind, made
+        assert (made['name'], made['site_type']) == (site, kind), made
     for cloud in ('site-a-admin', 'site-b-admin'):
         listed = strangers.show(cloud, 'site', 'list')
         assert set(listed[0]) == {
