@@ -15,3 +15,11 @@ pub trait Sealer: Send + Sync {
     /// Fails where the text was altered, moved, or sealed with a key that is gone.
     fn open(&self, sealed: &str, aad: &str) -> Result<SecretString, SealError>;
 }
+
+/// Secrets on their way between the sites: sealed to the other site's public key, opened with this site's own.
+/// The context is part of what is sealed, so a sealed text doesn't open for another group.
+pub trait PeerSealer: Send + Sync {
+    fn seal_for(&self, public_key: &str, plain: &SecretString, context: &str) -> Result<String, SealError>;
+    /// Fails where the text was altered or is meant for another site or context.
+    fn open(&self, sealed: &str, context: &str) -> Result<SecretString, SealError>;
+}

@@ -30,6 +30,12 @@ pub enum SecretsError {
     Refused { key: u32, path: PathBuf },
     #[error("a text that should be a sealed secret is none")]
     NotSealed,
+    #[error(
+        "a sealed secret was altered on its way, or it is meant for another site or another protection group"
+    )]
+    NotForThisSite,
+    #[error("the other site's public key is not one: register that site again")]
+    NoPublicKey,
     #[error("the secret cannot be sealed")]
     Seal,
     #[error("the system gives no random numbers")]

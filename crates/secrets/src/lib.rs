@@ -2,12 +2,16 @@
 //!
 //! Somebody who gets hold of the database alone learns no password, and somebody who can write to it can't move a
 //! sealed text to another place, since the place is sealed with it.
+//!
+//! What travels to the other site is sealed to that site's public key.
 
 mod error;
 mod files;
 mod ring;
+mod sealed;
 mod site;
 
 pub use error::SecretsError;
 pub use ring::KeyRing;
+pub use sealed::seal_for;
 pub use site::SiteKeys;

@@ -48,6 +48,10 @@ impl SiteKeys {
         }
     }
 
+    pub(crate) fn signing(&self) -> &SigningKey {
+        &self.signing
+    }
+
     pub fn public_key_base64(&self) -> String {
         STANDARD.encode(self.signing.verifying_key().as_bytes())
     }
