@@ -4,6 +4,7 @@
 //! refused ([`StoreError::Stale`]), so two requests can't build on the same past.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use protector_domain::{
     Group, GroupId, Nonce, Operation, OperationId, ProjectId, Site, SiteId, SyncEntry, TenantMapping,
     TenantMappingId,
@@ -58,6 +59,25 @@ pub struct Along<'a> {
     pub array_tokens: Vec<(SiteId, SecretString)>,
     /// Where an engine writes: the claim that must still hold.
     pub claim: Option<&'a Claim>,
+}
+
+/// What an engine saw of a group's servers on the cloud where they run. Kept for the day when that cloud is dead.
+#[derive(Clone, PartialEq)]
+pub struct RecordedFacts {
+    /// Where they were read.
+    pub site: SiteId,
+    pub read_at: DateTime<Utc>,
+    /// In the workflow's own form; user data is in it, so it never prints.
+    pub facts: serde_json::Value,
+}
+
+impl std::fmt::Debug for RecordedFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordedFacts")
+            .field("site", &self.site)
+            .field("read_at", &self.read_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which part of a list. Lists are sorted newest first unless the key says otherwise.
@@ -116,6 +136,11 @@ pub trait Store: Journal {
     async fn array_token(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
     /// The saga that works on the group right now.
     async fn live_saga(&self, id: GroupId) -> StoreResult<Option<SagaHeader>>;
+
+    // Facts
+    /// Sealed at rest, in place of those that were kept before.
+    async fn keep_facts(&self, id: GroupId, facts: &RecordedFacts) -> StoreResult<()>;
+    async fn facts(&self, id: GroupId) -> StoreResult<Option<RecordedFacts>>;
 
     // Sync
     async fn insert_nonce(&self, nonce: &Nonce) -> StoreResult<()>;

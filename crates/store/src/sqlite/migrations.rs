@@ -15,7 +15,13 @@ use crate::columns;
 use crate::open::{Migrated, NewIdentity, OpenError};
 
 /// In order; numbers never change once released.
-const MIGRATIONS: &[(&str, &str)] = &[("0001", include_str!("../../migrations/sqlite/0001_first.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001", include_str!("../../migrations/sqlite/0001_first.sql")),
+    (
+        "0002",
+        include_str!("../../migrations/sqlite/0002_group_facts.sql"),
+    ),
+];
 
 const HAS_VERSION: &str =
     "SELECT count(*) AS tables FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'";

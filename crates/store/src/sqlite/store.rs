@@ -6,7 +6,7 @@ use protector_domain::{
 };
 use protector_ports::Store;
 use protector_ports::cloud::Credentials;
-use protector_ports::store::{Along, GroupFilter, OperationFilter, Page, StoreResult};
+use protector_ports::store::{Along, GroupFilter, OperationFilter, Page, RecordedFacts, StoreResult};
 use protector_saga::{Claim, SagaHeader};
 use secrecy::SecretString;
 
@@ -84,6 +84,14 @@ impl Store for SqliteStore {
 
     async fn live_saga(&self, id: GroupId) -> StoreResult<Option<SagaHeader>> {
         sagas::live(&self.reads, &id.to_string()).await
+    }
+
+    async fn keep_facts(&self, id: GroupId, facts: &RecordedFacts) -> StoreResult<()> {
+        self.facts_keep(id, facts).await
+    }
+
+    async fn facts(&self, id: GroupId) -> StoreResult<Option<RecordedFacts>> {
+        self.facts_get(id).await
     }
 
     async fn insert_nonce(&self, nonce: &Nonce) -> StoreResult<()> {

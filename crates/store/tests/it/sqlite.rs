@@ -117,7 +117,7 @@ async fn migrating_twice_changes_nothing() {
     let dsn = sqlite_dsn(&file);
     assert_eq!(schema_version(&dsn).await.unwrap(), None);
     let first = migrate(&dsn, &NewIdentity::default()).await.unwrap();
-    assert_eq!((first.from, first.to.as_str()), (None, "0001"));
+    assert_eq!((first.from, first.to.as_str()), (None, "0002"));
     let key = NewIdentity {
         public_key: Some("a2V5".to_owned()),
         ..NewIdentity::default()
@@ -125,7 +125,7 @@ async fn migrating_twice_changes_nothing() {
     let second = migrate(&dsn, &key).await.unwrap();
     assert_eq!(
         (second.from.as_deref(), second.site_id),
-        (Some("0001"), first.site_id)
+        (Some("0002"), first.site_id)
     );
     let other = NewIdentity {
         public_key: Some("b3RoZXI=".to_owned()),
@@ -139,7 +139,7 @@ async fn migrating_twice_changes_nothing() {
         Some("a2V5"),
         "an identity is for ever"
     );
-    assert_eq!(schema_version(&dsn).await.unwrap().as_deref(), Some("0001"));
+    assert_eq!(schema_version(&dsn).await.unwrap().as_deref(), Some("0002"));
 
     let thief = NewIdentity {
         id: Some(SiteId(Uuid::new_v4())),
@@ -209,13 +209,13 @@ async fn a_schema_of_another_release_is_refused_with_the_remedy() {
 
     migrate(&dsn, &NewIdentity::default()).await.unwrap();
     let mut connection = raw(&file).await;
-    sqlx::query("UPDATE alembic_version SET version_num = '0000'")
+    sqlx::query("UPDATE alembic_version SET version_num = '0001'")
         .execute(&mut connection)
         .await
         .unwrap();
     let said = refusal(&dsn).await;
     assert!(
-        said.contains("has schema 0000, this release needs 0001: run protector-manage db sync"),
+        said.contains("has schema 0001, this release needs 0002: run protector-manage db sync"),
         "{said}"
     );
     sqlx::query("UPDATE alembic_version SET version_num = '9999'")

@@ -1,6 +1,7 @@
 //! What every database must do, asked through the ports alone.
 
 mod concurrency;
+mod facts;
 mod groups;
 mod journal;
 mod operations;
@@ -28,6 +29,7 @@ where
     groups::lists_are_filtered_sorted_and_cut(fresh().await).await;
     groups::secrets_belong_to_their_array_and_group(fresh().await).await;
     groups::a_deleted_group_leaves_its_operations(fresh().await).await;
+    facts::the_last_facts_are_kept_with_their_group(fresh().await).await;
     operations::operations_come_back_and_are_listed(fresh().await).await;
     sync::a_nonce_serves_once_and_not_for_long(fresh().await).await;
     sync::the_history_is_kept_newest_first(fresh().await).await;

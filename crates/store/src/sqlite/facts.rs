@@ -1,0 +1,48 @@
+//! What was last seen of a group's servers, sealed.
+
+use protector_domain::GroupId;
+use protector_ports::store::{RecordedFacts, StoreResult};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Columns, SqliteStore, unavailable};
+use crate::columns::{id, json, json_text, time, time_text};
+
+fn place(group: GroupId) -> String {
+    format!("group_facts/{group}/facts")
+}
+
+impl SqliteStore {
+    pub(super) async fn facts_keep(&self, group: GroupId, facts: &RecordedFacts) -> StoreResult<()> {
+        let text = SecretString::from(json_text(&facts.facts)?);
+        let sealed = self.seal(&text, &place(group))?;
+        sqlx::query(
+            "INSERT INTO group_facts (protection_group_id, site_id, read_at, facts) VALUES (?, ?, ?, ?) \
+             ON CONFLICT (protection_group_id) DO UPDATE SET site_id = excluded.site_id, \
+             read_at = excluded.read_at, facts = excluded.facts",
+        )
+        .bind(group.to_string())
+        .bind(facts.site.to_string())
+        .bind(time_text(facts.read_at))
+        .bind(sealed)
+        .execute(&self.writes)
+        .await
+        .map_err(unavailable)?;
+        Ok(())
+    }
+
+    pub(super) async fn facts_get(&self, group: GroupId) -> StoreResult<Option<RecordedFacts>> {
+        let row =
+            sqlx::query("SELECT site_id, read_at, facts FROM group_facts WHERE protection_group_id = ?")
+                .bind(group.to_string())
+                .fetch_optional(&self.reads)
+                .await
+                .map_err(unavailable)?;
+        let Some(row) = row else { return Ok(None) };
+        let text = self.open(&row.text("facts")?, &place(group))?;
+        Ok(Some(RecordedFacts {
+            site: id(&row.text("site_id")?)?,
+            read_at: time(&row.text("read_at")?)?,
+            facts: json("the facts of a group", text.expose_secret())?,
+        }))
+    }
+}
