@@ -224,7 +224,7 @@ async fn a_schema_of_another_release_is_refused_with_the_remedy() {
         .unwrap();
     let said = refusal(&dsn).await;
     assert!(
-        said.contains("has schema 9999, this release knows up to 0001"),
+        said.contains("has schema 9999, this release knows up to 0002"),
         "{said}"
     );
     assert!(matches!(
