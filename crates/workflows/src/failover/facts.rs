@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use protector_domain::{MemberId, VolumeId};
-use protector_ports::cloud::{Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
+use protector_domain::{Group, Member, MemberId, ProjectId, SiteId, VolumeId};
+use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::error::{Absent, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Failover;
 use crate::failure::{OrFail, StepResult, permanent};
+use crate::world::World;
 
 /// Everything about one member that its twin needs. User data is read again when the twin is made: it may hold
 /// secrets, and the journal holds none.
@@ -33,120 +34,153 @@ pub(super) struct Facts {
     pub(super) security_groups: Vec<SecurityGroup>,
 }
 
+/// Through whose eyes a cloud is read.
+struct Reader<'a> {
+    world: &'a World,
+    /// Who sees a server first: the tenant, whose it must be; where only the site's own user is known, he.
+    eyes: Access,
+    service: Access,
+    project: ProjectId,
+}
+
 impl Failover {
+    /// As things are now, read as the tenant; the servers must be such as can be stopped cleanly.
     pub(super) async fn inspect(&self) -> StepResult<Value> {
-        let world = &self.world;
-        let group = world.group(self.order.group).await?;
-        let tenant = world
+        let group = self.world.group(self.order.group).await?;
+        let eyes = self
+            .world
             .directory
             .tenant(self.order.source, &group)
             .await
             .or_fail()?;
-        let service = world.directory.service(self.order.source).await.or_fail()?;
-        let project = group
-            .project(self.order.source)
-            .ok_or_else(|| permanent("the group has no project at the source site"))?;
-
-        let mut members = BTreeMap::new();
-        for member in &self.order.members {
-            let name = &member.instance_name;
-            // First as the tenant: a server that he can't see is not his to move.
-            let seen = world
-                .cloud
-                .server(&tenant, &member.instance_id)
-                .await
-                .absent()
-                .or_fail()?;
-            if seen.is_none_or(|server| server.project_id != *project) {
+        let facts = read(&self.world, &group, self.order.source, &self.order.members, eyes).await?;
+        for member in facts.members.values() {
+            let (name, status) = (&member.server.name, &member.server.status);
+            if status != "ACTIVE" && status != "SHUTOFF" {
                 return Err(permanent(format!(
-                    "Server '{name}' ({}) is not there any more at site '{}': remove the member from the group, or bring the server back.",
-                    member.instance_id, tenant.site_name
+                    "Server '{name}' is {status}: a planned failover needs it ACTIVE or SHUTOFF, because it must be stopped cleanly."
                 )));
             }
-            let mut server = world
-                .cloud
-                .server(&service, &member.instance_id)
-                .await
-                .or_fail()?;
-            server.user_data = None;
-            let was_running = match server.status.as_str() {
-                "ACTIVE" => true,
-                "SHUTOFF" => false,
-                other => {
-                    return Err(permanent(format!(
-                        "Server '{name}' is {other}: a planned failover needs it ACTIVE or SHUTOFF, because it must be stopped cleanly."
-                    )));
-                }
-            };
-            let attached: Vec<VolumeId> = world
-                .cloud
-                .attached_volumes(&tenant, &member.instance_id)
-                .await
-                .or_fail()?
-                .into_iter()
-                .map(|disk| disk.volume_id)
-                .collect();
-            let known: Vec<&VolumeId> = member.volumes.iter().map(|volume| &volume.volume_id).collect();
-            if attached.len() != known.len() || !attached.iter().all(|volume| known.contains(&volume)) {
-                return Err(permanent(format!(
-                    "The disks of server '{name}' have changed since it was protected (now {}): remove the member and add it again.",
-                    attached
-                        .iter()
-                        .map(VolumeId::as_str)
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                )));
-            }
-            let mut volumes = Vec::new();
-            for volume in &member.volumes {
-                let found = world.cloud.volume(&service, &volume.volume_id).await.or_fail()?;
-                if found
-                    .provider_id
-                    .as_ref()
-                    .is_some_and(|name| *name != volume.array_name)
-                {
-                    return Err(permanent(format!(
-                        "Volume {} of server '{name}' is '{}' on the array now, and was protected as '{}': remove the member and add it again.",
-                        volume.volume_id,
-                        found.provider_id.unwrap_or_default(),
-                        volume.array_name
-                    )));
-                }
-                volumes.push(found);
-            }
-            let ports = world
-                .cloud
-                .server_ports(&tenant, &member.instance_id)
-                .await
-                .or_fail()?;
-            let keypair = match &server.key_name {
-                Some(key) => match world
-                    .cloud
-                    .keypair(&service, key, server.user_id.as_deref())
-                    .await
-                {
-                    Err(error) if error.is(Kind::NotFound) || error.is(Kind::Forbidden) => None,
-                    other => Some(other.or_fail()?),
-                },
-                None => None,
-            };
-            members.insert(
-                member.id,
-                MemberFacts {
-                    server,
-                    was_running,
-                    volumes,
-                    ports,
-                    keypair,
-                },
-            );
         }
+        serde_json::to_value(facts).or_fail()
+    }
+}
+
+/// What a cloud says of the members of a group that runs there.
+pub(super) async fn read(
+    world: &World,
+    group: &Group,
+    source: SiteId,
+    members: &[Member],
+    eyes: Access,
+) -> StepResult<Facts> {
+    let service = world.directory.service(source).await.or_fail()?;
+    let project = group
+        .project(source)
+        .cloned()
+        .ok_or_else(|| permanent("the group has no project at the source site"))?;
+    let reader = Reader {
+        world,
+        eyes,
+        service,
+        project,
+    };
+    let mut found = BTreeMap::new();
+    for member in members {
+        found.insert(member.id, reader.member(member).await?);
+    }
+    reader.surroundings(found).await
+}
+
+impl Reader<'_> {
+    async fn member(&self, member: &Member) -> StepResult<MemberFacts> {
+        let (cloud, name) = (&self.world.cloud, &member.instance_name);
+        // A server that its owner can't see is not his to move.
+        let seen = cloud
+            .server(&self.eyes, &member.instance_id)
+            .await
+            .absent()
+            .or_fail()?;
+        if seen.is_none_or(|server| server.project_id != self.project) {
+            return Err(permanent(format!(
+                "Server '{name}' ({}) is not there any more at site '{}': remove the member from the group, or bring the server back.",
+                member.instance_id, self.eyes.site_name
+            )));
+        }
+        let mut server = cloud.server(&self.service, &member.instance_id).await.or_fail()?;
+        server.user_data = None;
+        self.check_disks(member).await?;
+        let mut volumes = Vec::new();
+        for volume in &member.volumes {
+            let found = cloud.volume(&self.service, &volume.volume_id).await.or_fail()?;
+            if found
+                .provider_id
+                .as_ref()
+                .is_some_and(|name| *name != volume.array_name)
+            {
+                return Err(permanent(format!(
+                    "Volume {} of server '{name}' is '{}' on the array now, and was protected as '{}': remove the member and add it again.",
+                    volume.volume_id,
+                    found.provider_id.unwrap_or_default(),
+                    volume.array_name
+                )));
+            }
+            volumes.push(found);
+        }
+        let ports = cloud
+            .server_ports(&self.eyes, &member.instance_id)
+            .await
+            .or_fail()?;
+        let keypair = match &server.key_name {
+            Some(key) => match cloud.keypair(&self.service, key, server.user_id.as_deref()).await {
+                Err(error) if error.is(Kind::NotFound) || error.is(Kind::Forbidden) => None,
+                other => Some(other.or_fail()?),
+            },
+            None => None,
+        };
+        Ok(MemberFacts {
+            was_running: server.status == "ACTIVE",
+            server,
+            volumes,
+            ports,
+            keypair,
+        })
+    }
+
+    async fn check_disks(&self, member: &Member) -> StepResult<()> {
+        let attached: Vec<VolumeId> = self
+            .world
+            .cloud
+            .attached_volumes(&self.eyes, &member.instance_id)
+            .await
+            .or_fail()?
+            .into_iter()
+            .map(|disk| disk.volume_id)
+            .collect();
+        let known: Vec<&VolumeId> = member.volumes.iter().map(|volume| &volume.volume_id).collect();
+        if attached.len() == known.len() && attached.iter().all(|volume| known.contains(&volume)) {
+            return Ok(());
+        }
+        Err(permanent(format!(
+            "The disks of server '{}' have changed since it was protected (now {}): remove the member and add it again.",
+            member.instance_name,
+            attached
+                .iter()
+                .map(VolumeId::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        )))
+    }
+
+    /// Networks and security groups, as far as the members use them.
+    async fn surroundings(&self, members: BTreeMap<MemberId, MemberFacts>) -> StepResult<Facts> {
+        let cloud = &self.world.cloud;
         let used =
             |wanted: &dyn Fn(&Port) -> bool| members.values().any(|facts| facts.ports.iter().any(wanted));
-        let networks = world.cloud.networks(&tenant).await.or_fail()?;
-        let subnets = world.cloud.subnets(&tenant).await.or_fail()?;
-        let security_groups = world.cloud.security_groups(&tenant).await.or_fail()?;
-        let facts = Facts {
+        let networks = cloud.networks(&self.eyes).await.or_fail()?;
+        let subnets = cloud.subnets(&self.eyes).await.or_fail()?;
+        let security_groups = cloud.security_groups(&self.eyes).await.or_fail()?;
+        Ok(Facts {
             networks: networks
                 .into_iter()
                 .filter(|network| used(&|port| port.network_id == network.id))
@@ -160,7 +194,6 @@ impl Failover {
                 .filter(|group| used(&|port| port.security_groups.contains(&group.id)))
                 .collect(),
             members,
-        };
-        serde_json::to_value(facts).or_fail()
+        })
     }
 }
