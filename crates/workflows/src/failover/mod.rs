@@ -10,6 +10,7 @@
 //! managed volume has left that name, a port has its address and a boot volume serves one server only.
 
 mod facts;
+mod import;
 mod instances;
 mod names;
 mod preflight;
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 use protector_domain::{
     GroupStatus, Member, Outcome, Phase, PlannedFailover, ServerId, SyncStatus, VolumeId,
 };
-use protector_ports::cloud::{Server, Volume};
+use protector_ports::cloud::{Access, Server, Volume};
 use protector_ports::error::PortResult;
 use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
 use serde::de::DeserializeOwned;
@@ -70,6 +71,16 @@ impl Failover {
         disks(&self.order)
             .find(|disk| disk.index.to_string() == index)
             .ok_or_else(|| permanent(format!("the plan has no volume {index}")))
+    }
+
+    /// The tenant at the target site, by the trust that was given there.
+    async fn target_tenant(&self) -> StepResult<Access> {
+        let group = self.world.group(self.order.group).await?;
+        self.world
+            .directory
+            .tenant(self.order.target, &group)
+            .await
+            .or_fail()
     }
 
     /// The tenant's servers on the target site, asked for once for everybody who waits.

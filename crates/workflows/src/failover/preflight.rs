@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::facts::{Facts, MemberFacts};
 use super::names::{disks, port_description};
 use super::{Failover, recorded, step};
+use crate::ImportAs;
 use crate::failure::{OrFail, StepResult, permanent};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -467,20 +468,22 @@ impl Failover {
             of_type(&storage).1,
             "tenant's",
         );
-        // Volumes pass through the service's project a few at a time.
-        let service_project = cloud.owner(service).await.or_fail()?.project_id;
-        let passing = cloud.volume_room(service, &service_project).await.or_fail()?;
-        let largest = disks(&self.order)
-            .map(|disk| disk.volume.size_gb)
-            .max()
-            .unwrap_or(0);
-        need(
-            "volumes",
-            volumes.min(self.world.options.imports_at_once as u64),
-            passing.volumes,
-            "service's",
-        );
-        need("gigabytes", largest, passing.gigabytes, "service's");
+        if self.world.options.import_as == ImportAs::Service {
+            // Volumes pass through the service's project a few at a time.
+            let service_project = cloud.owner(service).await.or_fail()?.project_id;
+            let passing = cloud.volume_room(service, &service_project).await.or_fail()?;
+            let largest = disks(&self.order)
+                .map(|disk| disk.volume.size_gb)
+                .max()
+                .unwrap_or(0);
+            need(
+                "volumes",
+                volumes.min(self.world.options.imports_at_once as u64),
+                passing.volumes,
+                "service's",
+            );
+            need("gigabytes", largest, passing.gigabytes, "service's");
+        }
         if lacking.is_empty() {
             return Ok(());
         }
