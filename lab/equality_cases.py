@@ -272,6 +272,8 @@ def transfers(s):
     settled(s, 'bad', 'keeper')
     s.probe('show_volume_that_could_not_be_managed', 'keeper', 'volume', 'GET', '/volumes/{bad}', 200, text='"error"')
     s.probe('delete_volume_that_could_not_be_managed', 'keeper', 'volume', 'DELETE', '/volumes/{bad}', 202)
+    settled(s, 'bad', 'keeper', ('error_deleting',))
+    s.probe('show_volume_that_could_not_be_deleted', 'keeper', 'volume', 'GET', '/volumes/{bad}', 200, text='"error_deleting"', reads=['volume/provider_id'])
     create = ('volume', 'POST', '/volume-transfers')
     body = {'transfer': {'volume_id': '{managed}', 'name': 'eq-{run}', 'no_snapshots': True}}
     s.probe('create_transfer', 'protector', *create, 202, body, keep={'transfer': 'transfer.id', 'key': 'transfer.auth_key'}, reads=['transfer/id', 'transfer/auth_key'], what='create volume transfer')

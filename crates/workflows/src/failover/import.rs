@@ -7,6 +7,7 @@
 //! what is taken back is taken back by the service user, so an operation goes on under another mode than it
 //! began with.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use protector_domain::VolumeId;
@@ -17,7 +18,7 @@ use protector_saga::{StepContext, StepFailure};
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name, volume_description};
+use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name, transfer_prefix, volume_description};
 use super::preflight::TargetPlan;
 use super::{Failover, VolumeRecord, recorded, step};
 use crate::ImportAs;
@@ -106,24 +107,35 @@ impl Failover {
     }
 
     /// Out of Cinder again, the clone staying on the array for the step that made it.
+    ///
+    /// A volume whose import failed has no name on the array as far as Cinder knows, so deleting it touches
+    /// nothing there. Drivers stumble on it all the same, and then the row can't be removed by any call: it is
+    /// left (and told when the operation ends), as everything else has to go on being taken back.
     pub(super) async fn release(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
         let world = &self.world;
         let service = world.directory.service(self.order.target).await.or_fail()?;
         let what = format!("releasing the copy of volume {}", disk.volume.volume_id);
+        let deletion_asked = AtomicBool::new(false);
         until(context, world.options.poll, PATIENCE, &what, async || {
             let Some(volume) = self.imported(disk).await? else {
                 return Ok(Some(()));
             };
-            match volume.status.as_str() {
-                "awaiting-transfer" => self.delete_transfers(&volume.id).await?,
-                "available" => world
+            match (volume.status.as_str(), &volume.provider_id) {
+                ("awaiting-transfer", _) => self.delete_transfers(&volume.id).await?,
+                ("available", _) | ("error", Some(_)) => world
                     .cloud
                     .unmanage_volume(&service, &volume.id)
                     .await
                     .or_fail()?,
-                // A failed manage recorded no array name, so deleting it touches nothing on the array.
-                status if status.starts_with("error") => {
-                    world.cloud.delete_volume(&service, &volume.id).await.or_fail()?
+                ("error", None) if !deletion_asked.swap(true, Ordering::Relaxed) => {
+                    world.cloud.delete_volume(&service, &volume.id).await.or_fail()?;
+                }
+                ("error_deleting", None) => return Ok(Some(())),
+                (status, Some(name)) if status.starts_with("error_") => {
+                    return Err(permanent(format!(
+                        "{what} failed: Cinder at site '{}' put volume {} ('{name}' on the array) into status {status}. Look into its cinder-volume log, set the status right (`openstack volume set --state available {}`) and retry the operation.",
+                        service.site_name, volume.id, volume.id
+                    )));
                 }
                 _ => {}
             }
@@ -163,7 +175,7 @@ impl Failover {
                 // Its key went with the answer that was lost.
                 self.delete_transfers(&record.volume_id).await?;
             }
-            let name = format!("dr-{}-{}", self.order.operation.short(), disk.index);
+            let name = format!("{}{}", transfer_prefix(&self.order), disk.index);
             let transfer = world
                 .cloud
                 .create_transfer(&service, &record.volume_id, &name)

@@ -7,7 +7,7 @@ use protector_saga::StepContext;
 use serde_json::{Value, json};
 
 use super::facts::Facts;
-use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, port_description};
+use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, member_mark, port_description};
 use super::preflight::TargetPlan;
 use super::{Failover, ServerRecord, VolumeRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, While, permanent};
@@ -173,10 +173,7 @@ impl Failover {
 
     pub(super) async fn delete_ports(&self, member: &Member) -> StepResult<()> {
         let service = self.world.directory.service(self.order.target).await.or_fail()?;
-        let ours = format!(
-            "dr_operation_id={} dr_member_id={} ",
-            self.order.operation, member.id
-        );
+        let ours = member_mark(&self.order, member);
         for port in self.world.cloud.ports(&service, None).await.or_fail()? {
             if port.description.starts_with(&ours) {
                 self.world.cloud.delete_port(&service, &port.id).await.or_fail()?;

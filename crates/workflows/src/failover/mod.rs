@@ -12,6 +12,7 @@
 mod facts;
 mod import;
 mod instances;
+mod left_behind;
 mod names;
 mod preflight;
 mod progress;
@@ -30,7 +31,9 @@ use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::left_behind::LeftBehind;
 use self::names::{Disk, disks, step};
+use self::progress::Ending;
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::plan::{Shape, compensatable, pivot, retriable};
 use crate::polling::{Shared, until};
@@ -323,6 +326,11 @@ impl Steps for Failover {
             SagaOutcome::Completed => Some(self.moved_members(state).await?),
             _ => None,
         };
+        let left_behind = match outcome {
+            SagaOutcome::Completed => None,
+            _ => Some(self.look_for_remnants(state).await),
+        };
+        let told = left_behind.as_ref().and_then(LeftBehind::told);
         let reason = state.first_error().map(|(_, message)| message.to_owned());
         let now = self.world.clock.now();
         self.world
@@ -347,14 +355,18 @@ impl Steps for Failover {
                     Outcome::Abandoned => group.set_status(GroupStatus::Error, reason.clone()).or_fail()?,
                     _ => group.set_status(group.resting_status(), None).or_fail()?,
                 }
-                Ok(Some(format!(
-                    "failover {} ended: {}",
-                    self.order.operation,
-                    ended.as_str()
-                )))
+                let mut line = format!("failover {} ended: {}", self.order.operation, ended.as_str());
+                if let Some(told) = &told {
+                    line = format!("{line}. {told}");
+                }
+                Ok(Some(line))
             })
             .await?;
-        self.show_progress(state, Some(ended)).await
+        let ending = Ending {
+            outcome: ended,
+            left_behind,
+        };
+        self.show_progress(state, Some(&ending)).await
     }
 }
 

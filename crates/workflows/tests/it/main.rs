@@ -5,3 +5,4 @@
 
 mod import;
 mod lab;
+mod rollback;
