@@ -235,17 +235,6 @@ impl Failover {
             .await
             .or_fail()?
             .user_data;
-        if let (Some(name), Some(keypair)) = (&plan.key_name, &original.keypair)
-            && world
-                .cloud
-                .keypair(&tenant, name, None)
-                .await
-                .absent()
-                .or_fail()?
-                .is_none()
-        {
-            world.cloud.create_keypair(&tenant, keypair).await.or_fail()?;
-        }
         let mut metadata = original.server.metadata.clone();
         metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
         metadata.insert(MEMBER_KEY.to_owned(), member.id.to_string());

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::names::{OPERATION_KEY, operation_mark, transfer_prefix};
-use super::{Failover, split};
+use super::{Failover, split, step};
 use crate::failure::{OrFail, StepResult, While, permanent};
 
 /// The end of an operation waits for this look, so it is a short one.
@@ -22,18 +22,22 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// So many are named in messages; `result_data` has them all.
 const TOLD: usize = 10;
 /// The kinds of the steps that make something at the target.
-const MAKERS: [&str; 5] = [
+const MAKERS: [&str; 6] = [
     "clone-volume",
     "import-volume",
     "hand-over-volume",
     "create-ports",
+    step::KEYPAIRS,
     "boot-server",
 ];
+
+/// The status of what may as well be somebody else's.
+pub(super) const IN_DOUBT: &str = "in_doubt";
 
 /// One thing that is still there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Remnant {
-    /// `volume`, `transfer`, `port`, `server`, `array_volume`.
+    /// `volume`, `transfer`, `port`, `keypair`, `server`, `array_volume`.
     pub(super) kind: &'static str,
     pub(super) id: String,
     pub(super) name: String,
@@ -84,6 +88,9 @@ impl LeftBehind {
         if found.iter().any(Remnant::is_a_dead_row) {
             text.push_str(" Cinder can't delete a volume that it never took over: nothing on the array belongs to it, no call removes it, and it counts in its project's quota until an administrator of Cinder deletes its row from the database.");
         }
+        if found.iter().any(|remnant| remnant.status == IN_DOUBT) {
+            text.push_str(" A keypair in doubt was not there when the operation began, and whether the operation or its user made it is not known.");
+        }
         if found.iter().any(|remnant| !remnant.is_a_dead_row()) {
             text.push_str(" Delete by hand what nobody needs.");
         }
@@ -128,7 +135,7 @@ impl Failover {
                 found: Vec::new(),
             };
         }
-        let looked = match tokio::time::timeout(PATIENCE, self.remnants(&site)).await {
+        let looked = match tokio::time::timeout(PATIENCE, self.remnants(state, &site)).await {
             Ok(looked) => looked,
             Err(_) => Err(permanent(format!(
                 "it could not be looked at within {} seconds",
@@ -145,7 +152,7 @@ impl Failover {
         }
     }
 
-    async fn remnants(&self, site: &str) -> StepResult<Vec<Remnant>> {
+    async fn remnants(&self, state: &State, site: &str) -> StepResult<Vec<Remnant>> {
         let service = self.world.directory.service(self.order.target).await.or_fail()?;
         let tenant = self.target_tenant().await?;
         // Others may write what they like into their descriptions; theirs is not ours to tell.
@@ -164,13 +171,14 @@ impl Failover {
             status,
             site: site.to_owned(),
         };
-        let (in_cinder, on_network, at_compute, on_array) = tokio::try_join!(
+        let (in_cinder, on_network, at_compute, keypairs, on_array) = tokio::try_join!(
             self.volumes_left(&service, &ours, &remnant),
             self.ports_left(&service, &ours, &remnant),
             self.servers_left(&tenant, &remnant),
+            self.keypairs_left(state, &remnant),
             self.array_volumes_left(&remnant),
         )?;
-        Ok([at_compute, on_network, in_cinder, on_array].concat())
+        Ok([at_compute, keypairs, on_network, in_cinder, on_array].concat())
     }
 
     async fn volumes_left(
@@ -252,7 +260,7 @@ impl Failover {
     }
 }
 
-type Make<'a> = dyn Fn(&'static str, String, String, String) -> Remnant + Sync + 'a;
+pub(super) type Make<'a> = dyn Fn(&'static str, String, String, String) -> Remnant + Sync + 'a;
 
 /// An owner that isn't shown is nobody else's.
 fn is_ours(project: Option<&ProjectId>, ours: &BTreeSet<ProjectId>) -> bool {

@@ -12,6 +12,7 @@
 mod facts;
 mod import;
 mod instances;
+mod keypairs;
 mod left_behind;
 mod names;
 mod preflight;
@@ -229,6 +230,7 @@ fn plan(world: &World, order: &PlannedFailover) -> Result<Dag, DagError> {
         handed_over.push(step::hand_over(disk));
     }
     nodes.push(compensatable(step::VOLUME_GROUP, &refs(&handed_over), storage));
+    nodes.push(compensatable(step::KEYPAIRS, &[step::VOLUME_GROUP], instances));
     let mut booted = Vec::new();
     for member in &order.members {
         nodes.push(compensatable(
@@ -238,7 +240,7 @@ fn plan(world: &World, order: &PlannedFailover) -> Result<Dag, DagError> {
         ));
         let name = step::boot(member);
         nodes.push(
-            compensatable(&name, &[&step::ports(member)], instances)
+            compensatable(&name, &[&step::ports(member), step::KEYPAIRS], instances)
                 .within(options.server_patience + minute)
                 .in_lane("boot", options.servers_at_once),
         );
@@ -280,6 +282,7 @@ impl Steps for Failover {
             "import-volume" => self.import(&context, self.disk(which)?).await,
             "hand-over-volume" => self.hand_over(&context, self.disk(which)?).await,
             step::VOLUME_GROUP => self.join_volume_group(&context, true).await,
+            step::KEYPAIRS => self.create_keypairs(&context).await,
             "create-ports" => self.create_ports(&context, self.member(which)?).await,
             "boot-server" => self.boot(&context, self.member(which)?).await,
             step::COMMIT => self.verify(&context).await,
@@ -298,6 +301,7 @@ impl Steps for Failover {
             "clone-volume" => self.destroy_clone(&context, self.disk(which)?).await,
             "import-volume" => self.release(&context, self.disk(which)?).await,
             step::VOLUME_GROUP => self.join_volume_group(&context, false).await.map(|_| ()),
+            step::KEYPAIRS => self.delete_keypairs(&context).await,
             "create-ports" => self.delete_ports(self.member(which)?).await,
             "boot-server" => self.delete_server(&context, self.member(which)?).await,
             // These only look, or are taken back together with the step before.

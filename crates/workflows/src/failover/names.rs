@@ -91,6 +91,7 @@ pub(super) mod step {
     pub(crate) const SNAPSHOT: &str = "final-snapshot";
     pub(crate) const FENCE: &str = "fence-replication";
     pub(crate) const VOLUME_GROUP: &str = "join-consistency-group";
+    pub(crate) const KEYPAIRS: &str = "create-keypairs";
     pub(crate) const COMMIT: &str = "commit";
     pub(crate) const REVERSE: &str = "reverse-replication";
 

@@ -18,6 +18,7 @@ use protector_sim::http::{Call, CallFilter};
 use protector_store::{NewIdentity, SqliteStore, migrate, sqlite_dsn};
 use protector_workflows::{ImportAs, Options, Workflows};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,16 @@ use uuid::Uuid;
 const ARRAY_GROUP: &str = "shop-pg";
 const POLL: Duration = Duration::from_millis(50);
 const LEASE: Duration = Duration::from_secs(1);
+
+/// How long the clouds' work takes, in milliseconds.
+pub const DELAYS: Delays = Delays {
+    build: 60,
+    stop: 40,
+    start: 40,
+    delete: 40,
+    volume: 200,
+    group: 40,
+};
 
 struct InClear;
 
@@ -66,14 +77,7 @@ impl Lab {
         let sites = Sites::start_default().await.unwrap();
         for site in sites.clouds() {
             site.set(Settings {
-                delays: Some(Delays {
-                    build: 60,
-                    stop: 40,
-                    start: 40,
-                    delete: 40,
-                    volume: 200,
-                    group: 40,
-                }),
+                delays: Some(DELAYS),
                 ..Settings::default()
             });
         }
@@ -146,8 +150,11 @@ impl Lab {
     }
 
     async fn trust(&self, site: &str) -> SecretString {
-        let demo = self.user(site, "demo");
-        let trustor = self.cloud.owner(&demo).await.unwrap();
+        self.trust_by(site, &self.user(site, "demo")).await
+    }
+
+    async fn trust_by(&self, site: &str, demo: &Access) -> SecretString {
+        let trustor = self.cloud.owner(demo).await.unwrap();
         let trustee = self.cloud.owner(&self.user(site, "protector")).await.unwrap();
         let trust = NewTrust {
             trustor: trustor.user_id,
@@ -156,7 +163,52 @@ impl Lab {
             roles: vec!["member".to_owned()],
             expires_at: None,
         };
-        self.cloud.create_trust(&demo, &trust).await.unwrap()
+        self.cloud.create_trust(demo, &trust).await.unwrap()
+    }
+
+    /// From now on it is the administrator of `site-b`, a member of the tenant's project too, whose trust serves.
+    pub async fn trust_of_the_administrator(&self) {
+        let demo = self.project("site-b", "demo").await;
+        let mut admin = self.user("site-b", "admin");
+        let user = self.cloud.owner(&admin).await.unwrap().user_id;
+        let mut credentials = self.credentials("site-b", "admin");
+        let root = self.sites.cloud("site-b").unwrap().auth_url();
+        let http = reqwest::Client::new();
+        let auth = json!({"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": "admin", "domain": {"name": "Default"}, "password": credentials.password.expose_secret()
+            }}},
+            "scope": {"project": {"name": credentials.project_name, "domain": {"name": "Default"}}}
+        }});
+        let token = http
+            .post(format!("{root}/auth/tokens"))
+            .json(&auth)
+            .send()
+            .await
+            .unwrap();
+        let token = token.headers()["x-subject-token"].clone();
+        let roles = http
+            .get(format!("{root}/roles?name=member"))
+            .header("x-auth-token", &token);
+        let roles: Value = roles.send().await.unwrap().json().await.unwrap();
+        let role = roles["roles"][0]["id"].as_str().unwrap();
+        let path = format!("{root}/projects/{demo}/users/{user}/roles/{role}");
+        let granted = http
+            .put(path)
+            .header("x-auth-token", &token)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(granted.status(), 204);
+        credentials.project_name = "demo".to_owned();
+        admin.actor = Actor::Service(credentials);
+        let trusts = vec![(self.there, self.trust_by("site-b", &admin).await)];
+        let group = self.store.group(self.group).await.unwrap().unwrap();
+        let along = Along {
+            trusts,
+            ..Along::default()
+        };
+        self.store.update_group(&group, along).await.unwrap();
     }
 
     fn arrays(&self) -> ArrayPair {
@@ -368,7 +420,7 @@ impl Lab {
             steps_completed: Vec::new(),
             steps_failed: Vec::new(),
             steps: Vec::new(),
-            result_data: serde_json::json!({}),
+            result_data: json!({}),
         };
         let work = Work::PlannedFailover(PlannedFailover {
             operation: id,

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod import;
+mod keypairs;
 mod lab;
 mod rollback;
