@@ -28,7 +28,7 @@ use protector_domain::{
 };
 use protector_ports::cloud::{Access, Server, Volume};
 use protector_ports::error::PortResult;
-use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
+use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, StepPhase, Steps};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -330,9 +330,13 @@ impl Steps for Failover {
             SagaOutcome::Completed => Some(self.moved_members(state).await?),
             _ => None,
         };
-        let left_behind = match outcome {
-            SagaOutcome::Completed => None,
-            _ => Some(self.look_for_remnants(state).await),
+        // Behind the pivot the new servers are the workload, and no remnants.
+        let stands = state
+            .step(step::COMMIT)
+            .is_some_and(|commit| commit.phase == StepPhase::Done);
+        let left_behind = match stands {
+            true => None,
+            false => Some(self.look_for_remnants(state).await),
         };
         let told = left_behind.as_ref().and_then(LeftBehind::told);
         let reason = state.first_error().map(|(_, message)| message.to_owned());

@@ -12,7 +12,7 @@ use crate::failure::{OrFail, StepResult, permanent};
 /// How it ended, and what of it is still there.
 pub(super) struct Ending {
     pub(super) outcome: Outcome,
-    /// Looked for wherever the group wasn't moved.
+    /// Looked for unless the new servers stand.
     pub(super) left_behind: Option<LeftBehind>,
 }
 
