@@ -272,6 +272,8 @@ def transfers(s):
     settled(s, 'bad', 'keeper')
     s.probe('show_volume_that_could_not_be_managed', 'keeper', 'volume', 'GET', '/volumes/{bad}', 200, text='"error"')
     s.probe('delete_volume_that_could_not_be_managed', 'keeper', 'volume', 'DELETE', '/volumes/{bad}', 202)
+    settled(s, 'bad', 'keeper', ('error_deleting',))
+    s.probe('show_volume_that_could_not_be_deleted', 'keeper', 'volume', 'GET', '/volumes/{bad}', 200, text='"error_deleting"', reads=['volume/provider_id'])
     create = ('volume', 'POST', '/volume-transfers')
     body = {'transfer': {'volume_id': '{managed}', 'name': 'eq-{run}', 'no_snapshots': True}}
     s.probe('create_transfer', 'protector', *create, 202, body, keep={'transfer': 'transfer.id', 'key': 'transfer.auth_key'}, reads=['transfer/id', 'transfer/auth_key'], what='create volume transfer')
@@ -300,6 +302,9 @@ def compute(s):
     s.probe('create_keypair_of_nonsense', 'trust', 'compute', 'POST', '/os-keypairs', 400, {'keypair': {'name': 'x', 'public_key': 'nonsense', 'type': 'ssh'}})
     s.probe('show_keypair', 'trust', 'compute', 'GET', '/os-keypairs/eq-{run}', 200, reads=['keypair/name', 'keypair/public_key', 'keypair/type'], what='show keypair')
     s.probe('show_keypair_as_service', 'protector', 'compute', 'GET', '/os-keypairs/eq-{run}', 200, query={'user_id': '{user}'})
+    s.probe('create_second_keypair', 'trust', 'compute', 'POST', '/os-keypairs', 201, {'keypair': {'name': 'eq2-{run}', 'public_key': public_key(8), 'type': 'ssh'}})
+    s.probe('delete_keypair_of_a_user', 'protector', 'compute', 'DELETE', '/os-keypairs/eq2-{run}', 204, query={'user_id': '{user}'})
+    s.probe('delete_unknown_keypair', 'trust', 'compute', 'DELETE', '/os-keypairs/eq2-{run}', 404, text='not found', what='delete keypair')
     s.probe('show_unknown_keypair', 'trust', 'compute', 'GET', '/os-keypairs/none-{run}', 404, text='not found')
     disk = lambda name, index: {'uuid': '{%s}' % name, 'source_type': 'volume', 'destination_type': 'volume', 'boot_index': index, 'delete_on_termination': False}
 

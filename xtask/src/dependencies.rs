@@ -43,7 +43,7 @@ const RULE: &[(&str, &[&str])] = &[
 
 /// What tests inside a crate may use besides: simulators, and real adapters behind the ports (the API's tests run
 /// over a database file). The black-box tests get nothing more than the rule gives them.
-const IN_TESTS: &[&str] = &["sim", "saga", "store", "openstack"];
+const IN_TESTS: &[&str] = &["sim", "saga", "store", "openstack", "arrays"];
 
 const FORBIDDEN: &[&str] = &["openssl", "openssl-sys", "native-tls"];
 

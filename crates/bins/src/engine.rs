@@ -9,7 +9,7 @@ use protector_ports::{Store, SystemClock};
 use protector_saga::driver::Options as DriverOptions;
 use protector_saga::engine::Engine;
 use protector_saga::{Driver, Journal, Owner};
-use protector_workflows::{Options, Workflows};
+use protector_workflows::{ImportAs, Options, Workflows};
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
@@ -32,6 +32,7 @@ async fn run(config: &Config) -> Result<()> {
     let poll = parts::poll(config);
     let options = Options {
         group_type: config.get(&opt::GROUP_TYPE),
+        import_as: ImportAs::from_word(&config.get(&opt::IMPORT_AS)).unwrap_or_default(),
         poll,
         receipt_patience: Duration::from_secs(config.get(&opt::RECEIPT_TIMEOUT).unsigned_abs()),
         privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),

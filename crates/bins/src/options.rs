@@ -2,6 +2,7 @@
 
 use protector_oslo::config::{Declaration, Opt, Schema};
 use protector_oslo::{healthcheck, logging, policy, token};
+use protector_workflows::ImportAs;
 use secrecy::SecretString;
 
 pub const STATE_PATH: Opt<String> = Opt::string("DEFAULT", "state_path")
@@ -58,6 +59,11 @@ pub const STORAGE_MIN_INTERVAL: Opt<i64> = Opt::integer("storage", "min_interval
 pub const GROUP_TYPE: Opt<String> = Opt::string("cinder", "group_type")
     .default("protector-consistency-group")
     .help("The group type of the Cinder groups; `protector-manage cinder group-type` makes it.");
+
+pub const IMPORT_AS: Opt<String> = Opt::string("cinder", "import_as")
+    .default("service")
+    .choices(ImportAs::WORDS)
+    .help("As whom Cinder of the target site takes a replicated volume over. `service`: the service user imports it and hands it to the tenant by a volume transfer; works with Cinder's stock policy, and needs room for the volumes on their way in the quota of the service's project. `tenant`: the tenant imports it by his trust; needs \"volume_extension:volume_manage\": \"rule:admin_or_owner\" in /etc/cinder/policy.yaml of both sites, which lets every member of any project take over any volume of the array. The service list is read, and volumes are released, by the service user either way.");
 
 pub const ALLOWED_NETWORKS: Opt<Vec<String>> = Opt::list("security", "allowed_networks")
     .default("")
@@ -124,6 +130,7 @@ const OWN: &[Declaration] = &[
     *STORAGE_VERIFY.declaration(),
     *STORAGE_MIN_INTERVAL.declaration(),
     *GROUP_TYPE.declaration(),
+    *IMPORT_AS.declaration(),
     *ALLOWED_NETWORKS.declaration(),
     *CAFILE.declaration(),
     *KEY_REPOSITORY.declaration(),

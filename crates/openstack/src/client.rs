@@ -121,8 +121,12 @@ impl Cloud for OpenStackClient {
         compute::keypair(&self.session(access), name, user_id).await
     }
 
-    async fn create_keypair(&self, access: &Access, keypair: &Keypair) -> PortResult<()> {
+    async fn create_keypair(&self, access: &Access, keypair: &Keypair) -> PortResult<bool> {
         compute::create_keypair(&self.session(access), keypair).await
+    }
+
+    async fn delete_keypair(&self, access: &Access, name: &str, user_id: Option<&str>) -> PortResult<()> {
+        compute::delete_keypair(&self.session(access), name, user_id).await
     }
 
     async fn compute_room(&self, access: &Access, project: &ProjectId) -> PortResult<Room> {

@@ -242,8 +242,8 @@ pub(crate) async fn keypair(session: &Session<'_>, name: &str, user_id: Option<&
     })
 }
 
-/// A keypair of that name with the same key is as good as a new one.
-pub(crate) async fn create_keypair(session: &Session<'_>, wanted: &Keypair) -> PortResult<()> {
+/// A keypair of that name with the same key is as good as a new one; the answer says which of the two it is.
+pub(crate) async fn create_keypair(session: &Session<'_>, wanted: &Keypair) -> PortResult<bool> {
     let body = json!({"keypair": {
         "name": wanted.name, "public_key": wanted.public_key, "type": wanted.key_type
     }});
@@ -255,13 +255,25 @@ pub(crate) async fn create_keypair(session: &Session<'_>, wanted: &Keypair) -> P
         Err(refused) if refused.is(Kind::Conflict) => {
             let present = keypair(session, &wanted.name, None).await?;
             if present.public_key.trim() == wanted.public_key.trim() {
-                Ok(())
+                Ok(false)
             } else {
                 Err(refused)
             }
         }
-        other => other,
+        other => other.map(|()| true),
     }
+}
+
+pub(crate) async fn delete_keypair(
+    session: &Session<'_>,
+    name: &str,
+    user_id: Option<&str>,
+) -> PortResult<()> {
+    let mut call = session.delete(Compute, "delete keypair", &["os-keypairs", name]);
+    if let Some(user_id) = user_id {
+        call = call.query("user_id", user_id);
+    }
+    call.send_unless_gone().await
 }
 
 pub(crate) async fn compute_room(session: &Session<'_>, project: &ProjectId) -> PortResult<Room> {

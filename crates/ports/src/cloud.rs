@@ -370,7 +370,10 @@ pub trait Cloud: Send + Sync {
     async fn unlock_server(&self, access: &Access, id: &ServerId) -> PortResult<()>;
     async fn flavors(&self, access: &Access) -> PortResult<Vec<Flavor>>;
     async fn keypair(&self, access: &Access, name: &str, user_id: Option<&str>) -> PortResult<Keypair>;
-    async fn create_keypair(&self, access: &Access, keypair: &Keypair) -> PortResult<()>;
+    /// For the actor himself. True if this call made it, false if he has the same key by that name already.
+    async fn create_keypair(&self, access: &Access, keypair: &Keypair) -> PortResult<bool>;
+    /// Of the actor himself, or, as an administrator, of another user; nothing there is fine.
+    async fn delete_keypair(&self, access: &Access, name: &str, user_id: Option<&str>) -> PortResult<()>;
     /// Instances, cores, memory left to the project.
     async fn compute_room(&self, access: &Access, project: &ProjectId) -> PortResult<Room>;
 

@@ -22,6 +22,19 @@ pub(crate) fn retryable(message: impl Into<String>) -> StepFailure {
     }
 }
 
+/// A call that failed fails its step.
+pub(crate) fn failed(error: PortError) -> StepFailure {
+    let class = match error.class {
+        Class::Retryable => FailureClass::Retryable,
+        Class::Permanent => FailureClass::Permanent,
+        Class::Ambiguous => FailureClass::Ambiguous,
+    };
+    StepFailure {
+        class,
+        message: error.message,
+    }
+}
+
 /// Turns the errors of ports into step failures.
 pub(crate) trait OrFail<T> {
     fn or_fail(self) -> StepResult<T>;
@@ -29,17 +42,7 @@ pub(crate) trait OrFail<T> {
 
 impl<T> OrFail<T> for Result<T, PortError> {
     fn or_fail(self) -> StepResult<T> {
-        self.map_err(|error| {
-            let class = match error.class {
-                Class::Retryable => FailureClass::Retryable,
-                Class::Permanent => FailureClass::Permanent,
-                Class::Ambiguous => FailureClass::Ambiguous,
-            };
-            StepFailure {
-                class,
-                message: error.message,
-            }
-        })
+        self.map_err(failed)
     }
 }
 

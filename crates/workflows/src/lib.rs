@@ -25,11 +25,35 @@ use protector_saga::{SagaHeader, Steps};
 
 use crate::world::World;
 
+/// As whom Cinder is told to take a volume over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImportAs {
+    /// As the service user, who hands the volume to the tenant by a transfer: works with stock policy.
+    #[default]
+    Service,
+    /// As the tenant, by his trust: needs `volume_extension:volume_manage` opened to members.
+    Tenant,
+}
+
+impl ImportAs {
+    /// The words of the configuration.
+    pub const WORDS: &[&str] = &["service", "tenant"];
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "service" => Some(Self::Service),
+            "tenant" => Some(Self::Tenant),
+            _ => None,
+        }
+    }
+}
+
 /// How the engine goes about its work.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The Cinder group type of the groups that users see.
     pub group_type: String,
+    pub import_as: ImportAs,
     /// How often a slow thing is looked at.
     pub poll: Duration,
     /// How many volumes are imported at a time: the service project's quota counts them meanwhile.
@@ -50,6 +74,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             group_type: "protector-consistency-group".to_owned(),
+            import_as: ImportAs::default(),
             poll: Duration::from_secs(1),
             imports_at_once: 4,
             servers_at_once: 16,

@@ -362,16 +362,56 @@ async fn the_same_key_twice_is_one_keypair_and_another_is_a_conflict() {
         public_key: public_key.into(),
         key_type: "ssh".into(),
     };
-    client()
+    let made = client()
         .create_keypair(&site.access(), &key("ssh-rsa AAA"))
         .await
         .unwrap();
+    assert!(!made, "it was there");
     assert!(
         client()
             .create_keypair(&site.access(), &key("ssh-rsa BBB"))
             .await
             .unwrap_err()
             .is(Kind::Conflict)
+    );
+}
+
+#[tokio::test]
+async fn a_keypair_is_deleted_of_oneself_or_of_another_user_and_may_be_gone() {
+    let site = cloud(|seen: &Seen| match seen.method.as_str() {
+        "POST" => reply(
+            201,
+            json!({"keypair": {"name": "k", "public_key": "ssh-rsa AAA"}}),
+        ),
+        _ if seen.query.is_empty() => fault("itemNotFound", 404, "Keypair k not found for user user1"),
+        _ => reply(204, json!(null)),
+    })
+    .start()
+    .await;
+    let (client, access) = (client(), site.access());
+    let key = Keypair {
+        name: "k".into(),
+        public_key: "ssh-rsa AAA".into(),
+        key_type: "ssh".into(),
+    };
+    assert!(client.create_keypair(&access, &key).await.unwrap(), "it is new");
+    client.delete_keypair(&access, "k", None).await.unwrap();
+    client
+        .delete_keypair(&access, "k", Some("another"))
+        .await
+        .unwrap();
+    let asked: Vec<String> = site
+        .calls()
+        .iter()
+        .filter(|seen| seen.method == "DELETE")
+        .map(|seen| format!("{}?{}", seen.path, seen.query))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "/compute/v2.1/os-keypairs/k?",
+            "/compute/v2.1/os-keypairs/k?user_id=another"
+        ]
     );
 }
 

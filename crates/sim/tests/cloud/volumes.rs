@@ -122,10 +122,15 @@ async fn importing_needs_rights_room_and_the_right_key() {
             .await
             .is(200);
         assert!(told.to_string().contains(reason), "{told}");
-        service.delete(&format!("/volume/volumes/{id}")).await.is(202);
+        // The driver can't delete what it never took over, and nothing removes the row.
+        let path = format!("/volume/volumes/{id}");
+        service.delete(&path).await.is(202);
+        let left = service.wait(&path, "volume", "error_deleting").await;
+        assert_eq!(left["provider_id"], json!(null));
         service
-            .wait(&format!("/volume/volumes/{id}"), "volume", "gone")
-            .await;
+            .delete(&path)
+            .await
+            .refused(400, "Volume status must be available or error");
     };
     fails(wanted("source-name", "nosuch"), "Unable to find Purity ref").await;
     fails(wanted("name", &name), "requires a 'source-name' key").await;
@@ -158,6 +163,16 @@ async fn importing_needs_rights_room_and_the_right_key() {
         .wait(&format!("/volume/volumes/{id}"), "volume", "available")
         .await;
     assert_eq!(volume["provider_id"], format!("volume-{id}-cinder"));
+
+    // The older driver lets go of what it never had.
+    let made = service
+        .post("/volume/manageable_volumes", wanted("name", "nosuch"))
+        .await
+        .is(202);
+    let path = format!("/volume/volumes/{}", made["volume"]["id"].as_str().unwrap());
+    service.wait(&path, "volume", "error").await;
+    service.delete(&path).await.is(202);
+    service.wait(&path, "volume", "gone").await;
 }
 
 #[tokio::test]

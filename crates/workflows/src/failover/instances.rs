@@ -7,7 +7,7 @@ use protector_saga::StepContext;
 use serde_json::{Value, json};
 
 use super::facts::Facts;
-use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, port_description};
+use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, member_mark, port_description};
 use super::preflight::TargetPlan;
 use super::{Failover, ServerRecord, VolumeRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, While, permanent};
@@ -173,10 +173,7 @@ impl Failover {
 
     pub(super) async fn delete_ports(&self, member: &Member) -> StepResult<()> {
         let service = self.world.directory.service(self.order.target).await.or_fail()?;
-        let ours = format!(
-            "dr_operation_id={} dr_member_id={} ",
-            self.order.operation, member.id
-        );
+        let ours = member_mark(&self.order, member);
         for port in self.world.cloud.ports(&service, None).await.or_fail()? {
             if port.description.starts_with(&ours) {
                 self.world.cloud.delete_port(&service, &port.id).await.or_fail()?;
@@ -238,17 +235,6 @@ impl Failover {
             .await
             .or_fail()?
             .user_data;
-        if let (Some(name), Some(keypair)) = (&plan.key_name, &original.keypair)
-            && world
-                .cloud
-                .keypair(&tenant, name, None)
-                .await
-                .absent()
-                .or_fail()?
-                .is_none()
-        {
-            world.cloud.create_keypair(&tenant, keypair).await.or_fail()?;
-        }
         let mut metadata = original.server.metadata.clone();
         metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
         metadata.insert(MEMBER_KEY.to_owned(), member.id.to_string());

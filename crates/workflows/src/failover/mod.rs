@@ -10,7 +10,10 @@
 //! managed volume has left that name, a port has its address and a boot volume serves one server only.
 
 mod facts;
+mod import;
 mod instances;
+mod keypairs;
+mod left_behind;
 mod names;
 mod preflight;
 mod progress;
@@ -23,13 +26,15 @@ use async_trait::async_trait;
 use protector_domain::{
     GroupStatus, Member, Outcome, Phase, PlannedFailover, ServerId, SyncStatus, VolumeId,
 };
-use protector_ports::cloud::{Server, Volume};
+use protector_ports::cloud::{Access, Server, Volume};
 use protector_ports::error::PortResult;
-use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
+use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, StepPhase, Steps};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::left_behind::LeftBehind;
 use self::names::{Disk, disks, step};
+use self::progress::Ending;
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::plan::{Shape, compensatable, pivot, retriable};
 use crate::polling::{Shared, until};
@@ -70,6 +75,16 @@ impl Failover {
         disks(&self.order)
             .find(|disk| disk.index.to_string() == index)
             .ok_or_else(|| permanent(format!("the plan has no volume {index}")))
+    }
+
+    /// The tenant at the target site, by the trust that was given there.
+    async fn target_tenant(&self) -> StepResult<Access> {
+        let group = self.world.group(self.order.group).await?;
+        self.world
+            .directory
+            .tenant(self.order.target, &group)
+            .await
+            .or_fail()
     }
 
     /// The tenant's servers on the target site, asked for once for everybody who waits.
@@ -215,6 +230,7 @@ fn plan(world: &World, order: &PlannedFailover) -> Result<Dag, DagError> {
         handed_over.push(step::hand_over(disk));
     }
     nodes.push(compensatable(step::VOLUME_GROUP, &refs(&handed_over), storage));
+    nodes.push(compensatable(step::KEYPAIRS, &[step::VOLUME_GROUP], instances));
     let mut booted = Vec::new();
     for member in &order.members {
         nodes.push(compensatable(
@@ -224,7 +240,7 @@ fn plan(world: &World, order: &PlannedFailover) -> Result<Dag, DagError> {
         ));
         let name = step::boot(member);
         nodes.push(
-            compensatable(&name, &[&step::ports(member)], instances)
+            compensatable(&name, &[&step::ports(member), step::KEYPAIRS], instances)
                 .within(options.server_patience + minute)
                 .in_lane("boot", options.servers_at_once),
         );
@@ -266,6 +282,7 @@ impl Steps for Failover {
             "import-volume" => self.import(&context, self.disk(which)?).await,
             "hand-over-volume" => self.hand_over(&context, self.disk(which)?).await,
             step::VOLUME_GROUP => self.join_volume_group(&context, true).await,
+            step::KEYPAIRS => self.create_keypairs(&context).await,
             "create-ports" => self.create_ports(&context, self.member(which)?).await,
             "boot-server" => self.boot(&context, self.member(which)?).await,
             step::COMMIT => self.verify(&context).await,
@@ -284,6 +301,7 @@ impl Steps for Failover {
             "clone-volume" => self.destroy_clone(&context, self.disk(which)?).await,
             "import-volume" => self.release(&context, self.disk(which)?).await,
             step::VOLUME_GROUP => self.join_volume_group(&context, false).await.map(|_| ()),
+            step::KEYPAIRS => self.delete_keypairs(&context).await,
             "create-ports" => self.delete_ports(self.member(which)?).await,
             "boot-server" => self.delete_server(&context, self.member(which)?).await,
             // These only look, or are taken back together with the step before.
@@ -312,6 +330,15 @@ impl Steps for Failover {
             SagaOutcome::Completed => Some(self.moved_members(state).await?),
             _ => None,
         };
+        // Behind the pivot the new servers are the workload, and no remnants.
+        let stands = state
+            .step(step::COMMIT)
+            .is_some_and(|commit| commit.phase == StepPhase::Done);
+        let left_behind = match stands {
+            true => None,
+            false => Some(self.look_for_remnants(state).await),
+        };
+        let told = left_behind.as_ref().and_then(LeftBehind::told);
         let reason = state.first_error().map(|(_, message)| message.to_owned());
         let now = self.world.clock.now();
         self.world
@@ -336,14 +363,18 @@ impl Steps for Failover {
                     Outcome::Abandoned => group.set_status(GroupStatus::Error, reason.clone()).or_fail()?,
                     _ => group.set_status(group.resting_status(), None).or_fail()?,
                 }
-                Ok(Some(format!(
-                    "failover {} ended: {}",
-                    self.order.operation,
-                    ended.as_str()
-                )))
+                let mut line = format!("failover {} ended: {}", self.order.operation, ended.as_str());
+                if let Some(told) = &told {
+                    line = format!("{line}. {told}");
+                }
+                Ok(Some(line))
             })
             .await?;
-        self.show_progress(state, Some(ended)).await
+        let ending = Ending {
+            outcome: ended,
+            left_behind,
+        };
+        self.show_progress(state, Some(&ending)).await
     }
 }
 

@@ -51,20 +51,29 @@ pub(super) fn mark(order: &PlannedFailover, disk: Disk<'_>) -> Mark {
     }
 }
 
+/// What the description of everything that an operation makes begins with.
+pub(super) fn operation_mark(order: &PlannedFailover) -> String {
+    format!("dr_operation_id={} ", order.operation)
+}
+
+/// The same, for one member.
+pub(super) fn member_mark(order: &PlannedFailover, member: &Member) -> String {
+    format!("{}dr_member_id={} ", operation_mark(order), member.id)
+}
+
 /// What the description of an imported volume says.
 pub(super) fn volume_description(order: &PlannedFailover, disk: Disk<'_>) -> String {
-    format!(
-        "dr_operation_id={} dr_member_id={} dr_volume={}",
-        order.operation, disk.member.id, disk.index
-    )
+    format!("{}dr_volume={}", member_mark(order, disk.member), disk.index)
+}
+
+/// What the names of an operation's transfers begin with.
+pub(super) fn transfer_prefix(order: &PlannedFailover) -> String {
+    format!("dr-{}-", order.operation.short())
 }
 
 /// What the description of a port says.
 pub(super) fn port_description(order: &PlannedFailover, member: &Member, index: usize) -> String {
-    format!(
-        "dr_operation_id={} dr_member_id={} dr_port={index}",
-        order.operation, member.id
-    )
+    format!("{}dr_port={index}", member_mark(order, member))
 }
 
 /// The keys in a server's metadata.
@@ -82,6 +91,7 @@ pub(super) mod step {
     pub(crate) const SNAPSHOT: &str = "final-snapshot";
     pub(crate) const FENCE: &str = "fence-replication";
     pub(crate) const VOLUME_GROUP: &str = "join-consistency-group";
+    pub(crate) const KEYPAIRS: &str = "create-keypairs";
     pub(crate) const COMMIT: &str = "commit";
     pub(crate) const REVERSE: &str = "reverse-replication";
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::facts::{Facts, MemberFacts};
 use super::names::{disks, port_description};
 use super::{Failover, recorded, step};
+use crate::ImportAs;
 use crate::failure::{OrFail, StepResult, permanent};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub(super) struct TargetPlan {
     /// Where the volumes are managed into, and as what.
     pub(super) volume_host: String,
     pub(super) volume_type: String,
+    /// Names that the tenant had no keypair of before the operation began.
+    #[serde(default)]
+    pub(super) missing_keypairs: BTreeSet<String>,
 }
 
 /// What the target cloud has to choose from.
@@ -93,6 +97,7 @@ impl Failover {
         let volume_host = self.volume_host(&service, &wanted.name).await?;
 
         let mut members = BTreeMap::new();
+        let mut missing_keypairs = BTreeSet::new();
         for member in &self.order.members {
             let of = facts
                 .members
@@ -105,7 +110,10 @@ impl Failover {
                 .enumerate()
                 .map(|(index, port)| self.port(&target, &facts, of, port, index))
                 .collect::<StepResult<Vec<_>>>()?;
-            let key_name = self.keypair(&tenant, of).await?;
+            let key = self.keypair(&tenant, of).await?;
+            if let Some((name, false)) = &key {
+                missing_keypairs.insert(name.clone());
+            }
             let availability_zone = of
                 .server
                 .availability_zone
@@ -117,7 +125,7 @@ impl Failover {
                 MemberPlan {
                     flavor_id,
                     availability_zone,
-                    key_name,
+                    key_name: key.map(|(name, _)| name),
                     ports,
                 },
             );
@@ -130,6 +138,7 @@ impl Failover {
             project,
             volume_host,
             volume_type: wanted.name.clone(),
+            missing_keypairs,
         })
         .or_fail()
     }
@@ -331,22 +340,20 @@ impl Failover {
     }
 
     /// The keypair's name for the trustor; it must be there, because only its owner can bring it.
-    async fn keypair(&self, tenant: &Access, member: &MemberFacts) -> StepResult<Option<String>> {
+    /// The name of the twin's keypair, and whether the tenant has it there.
+    async fn keypair(&self, tenant: &Access, member: &MemberFacts) -> StepResult<Option<(String, bool)>> {
         let Some(name) = &member.server.key_name else {
             return Ok(None);
         };
         let wanted = self.order.mappings.keypairs.get(name).unwrap_or(name);
-        let there = self
-            .world
-            .cloud
-            .keypair(tenant, wanted, None)
-            .await
-            .absent()
-            .or_fail()?;
-        match (there, &member.keypair) {
-            (Some(_), _) => Ok(Some(wanted.clone())),
-            (None, Some(_)) => Ok(Some(name.clone())),
-            (None, None) => Err(permanent(format!(
+        let has = async |name: &str| {
+            let found = self.world.cloud.keypair(tenant, name, None).await;
+            found.absent().or_fail().map(|found| found.is_some())
+        };
+        match (has(wanted).await?, &member.keypair) {
+            (true, _) => Ok(Some((wanted.clone(), true))),
+            (false, Some(_)) => Ok(Some((name.clone(), wanted != name && has(name).await?))),
+            (false, None) => Err(permanent(format!(
                 "Keypair '{name}' of server '{}' can't be read at the source and does not exist as '{wanted}' at site '{}': create it there, or map another with --keypair-mapping {name}=KEYPAIR.",
                 member.server.name, tenant.site_name
             ))),
@@ -467,20 +474,22 @@ impl Failover {
             of_type(&storage).1,
             "tenant's",
         );
-        // Volumes pass through the service's project a few at a time.
-        let service_project = cloud.owner(service).await.or_fail()?.project_id;
-        let passing = cloud.volume_room(service, &service_project).await.or_fail()?;
-        let largest = disks(&self.order)
-            .map(|disk| disk.volume.size_gb)
-            .max()
-            .unwrap_or(0);
-        need(
-            "volumes",
-            volumes.min(self.world.options.imports_at_once as u64),
-            passing.volumes,
-            "service's",
-        );
-        need("gigabytes", largest, passing.gigabytes, "service's");
+        if self.world.options.import_as == ImportAs::Service {
+            // Volumes pass through the service's project a few at a time.
+            let service_project = cloud.owner(service).await.or_fail()?.project_id;
+            let passing = cloud.volume_room(service, &service_project).await.or_fail()?;
+            let largest = disks(&self.order)
+                .map(|disk| disk.volume.size_gb)
+                .max()
+                .unwrap_or(0);
+            need(
+                "volumes",
+                volumes.min(self.world.options.imports_at_once as u64),
+                passing.volumes,
+                "service's",
+            );
+            need("gigabytes", largest, passing.gigabytes, "service's");
+        }
         if lacking.is_empty() {
             return Ok(());
         }

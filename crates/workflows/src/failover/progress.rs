@@ -5,11 +5,19 @@ use protector_saga::state::StepPhase;
 use protector_saga::{FailureClass, Node, State, StepState};
 use serde_json::json;
 
+use super::left_behind::LeftBehind;
 use super::{Failover, ServerRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
 
+/// How it ended, and what of it is still there.
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    /// Looked for unless the new servers stand.
+    pub(super) left_behind: Option<LeftBehind>,
+}
+
 impl Failover {
-    pub(super) async fn show_progress(&self, state: &State, ended: Option<Outcome>) -> StepResult<()> {
+    pub(super) async fn show_progress(&self, state: &State, ending: Option<&Ending>) -> StepResult<()> {
         let store = &self.world.store;
         let mut operation = store
             .operation(self.order.operation)
@@ -17,14 +25,14 @@ impl Failover {
             .or_fail()?
             .ok_or_else(|| permanent("the operation's record is missing"))?;
         let before = operation.clone();
-        self.draw(&mut operation, state, ended);
+        self.draw(&mut operation, state, ending);
         if operation == before {
             return Ok(());
         }
         store.update_operation(&operation, state.claim()).await.or_fail()
     }
 
-    fn draw(&self, operation: &mut Operation, state: &State, ended: Option<Outcome>) {
+    fn draw(&self, operation: &mut Operation, state: &State, ending: Option<&Ending>) {
         let now = self.world.clock.now();
         operation.started_at.get_or_insert(now);
         operation.waiting_for = state.waiting_for_operator().map(|_| "operator".to_owned());
@@ -73,18 +81,27 @@ impl Failover {
         } else {
             OperationStatus::Running
         };
-        if let Some(outcome) = ended {
-            operation.outcome = Some(outcome);
+        if let Some(Ending { outcome, left_behind }) = ending {
+            operation.outcome = Some(*outcome);
             operation.waiting_for = None;
             operation.current_step = None;
             operation.completed_at.get_or_insert(now);
-            if outcome == Outcome::Completed {
+            if *outcome == Outcome::Completed {
                 operation.status = OperationStatus::Completed;
                 operation.progress = 100;
                 operation.error_message = None;
                 operation.result_data = self.result(state);
             } else {
                 operation.status = OperationStatus::Failed;
+            }
+            if let Some(left_behind) = left_behind {
+                operation.result_data = left_behind.result();
+                if let Some(told) = left_behind.told() {
+                    operation.error_message = Some(match operation.error_message.take() {
+                        Some(error) => format!("{error} {told}"),
+                        None => told,
+                    });
+                }
             }
         }
     }

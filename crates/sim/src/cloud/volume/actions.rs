@@ -105,7 +105,7 @@ fn unmanage(world: &mut World, ask: &Ask, id: &str) -> Reply {
             "Invalid volume: Unmanaging encrypted volumes is not supported.",
         ));
     }
-    if let Some(reason) = volumes::held(world, &volume, true) {
+    if let Some(reason) = volumes::held(world, &volume) {
         return Err(Fault::bad(reason));
     }
     volumes::find(world, ask, id)?.status = "unmanaging".to_owned();

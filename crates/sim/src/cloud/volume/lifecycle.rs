@@ -82,7 +82,10 @@ pub(in super::super) fn work(world: &mut World, id: &str, work: Work) {
                     }
                 });
             }
-            Err(reason) => fail(world, id, "error_managing", "VOLUME_VOLUME_006_003", &reason),
+            Err(reason) => {
+                set(world, id, |volume| volume.never_taken_over = true);
+                fail(world, id, "error_managing", "VOLUME_VOLUME_006_003", &reason);
+            }
         },
         Work::Unmanage => {
             let done = volume
@@ -100,6 +103,11 @@ pub(in super::super) fn work(world: &mut World, id: &str, work: Work) {
         }
         Work::Delete => {
             let done = match &volume.provider_id {
+                // The older driver takes the array's "does not exist" for an answer; the one of REST 2 asks the
+                // array for a volume without a name and fails.
+                None if volume.never_taken_over && world.release.cinder >= 25 => {
+                    Err("the volume has no name on the array".to_owned())
+                }
                 Some(name) => world
                     .backend
                     .set_member(REPLICATION_GROUP, name, false)

@@ -82,6 +82,8 @@ pub(super) struct Volume {
     pub source_volid: Option<String>,
     /// The volume's name on the array; none as long as there is none.
     pub provider_id: Option<String>,
+    /// The driver was to take it over and could not.
+    pub never_taken_over: bool,
     pub replication_status: Option<String>,
     /// When it was made, counted in milliseconds since 1970, and as text.
     pub created_at: String,

@@ -305,22 +305,24 @@ fn update(world: &mut World, ask: &Ask, volume: Volume) -> Reply {
 }
 
 /// Why a volume can be neither deleted nor given back to the array.
-pub(super) fn held(world: &World, volume: &Volume, unmanage: bool) -> Option<String> {
-    const FINE: [&str; 6] = [
+pub(super) fn held(world: &World, volume: &Volume) -> Option<String> {
+    const FINE: [&str; 5] = [
         "available",
         "error",
         "error_restoring",
         "error_extending",
         "error_managing",
-        "error_deleting",
     ];
     let snapshots = world
         .volume
         .snapshots
         .iter()
         .any(|snapshot| snapshot["volume_id"] == volume.id.as_str());
-    let fine = FINE.contains(&volume.status.as_str()) && !(unmanage && volume.status == "error_deleting");
-    if fine && volume.attachments.is_empty() && volume.group_id.is_none() && !snapshots {
+    if FINE.contains(&volume.status.as_str())
+        && volume.attachments.is_empty()
+        && volume.group_id.is_none()
+        && !snapshots
+    {
         return None;
     }
     Some(format!(
@@ -340,7 +342,7 @@ fn delete(world: &mut World, ask: &Ask, mut volume: Volume) -> Reply {
     if volume.status == "deleting" || volume.status == "error_managing_deleting" {
         return Ok(Answer::empty(202));
     }
-    if let Some(reason) = held(world, &volume, false) {
+    if let Some(reason) = held(world, &volume) {
         return Err(Fault::bad(reason));
     }
     volume.status = if volume.status == "error_managing" {
