@@ -15,6 +15,7 @@ import time
 import urllib.parse
 import urllib.request
 
+import amqp
 import openstack
 import yaml
 
@@ -24,6 +25,7 @@ CONTROL = 'http://127.0.0.1:17070/control'
 TOKENS = {'site-a': 'aaaaaaaa-0000-4000-8000-00000000000a', 'site-b': 'bbbbbbbb-0000-4000-8000-00000000000b'}
 ARRAYS = {'site-a': ('fa-a', 'https://127.0.0.1:18443'), 'site-b': ('fa-b', 'https://127.0.0.1:28443')}
 KEYSTONES = {'site-a': 'http://127.0.0.1:15000/v3', 'site-b': 'http://127.0.0.1:25000/v3'}
+BROKER = '127.0.0.1:15671'
 TYPE = 'replicated-ssd'
 GROUP = 'shop-%s' % RUN
 FIXED = '10.77.1.50'
@@ -211,6 +213,7 @@ def group_volumes(cloud, group_id):
 
 def main():
     began = time.time()
+    logged = {site: engine_log(site).stat().st_size for site in KEYSTONES}
     write_clouds()
     say('preparing both sites for run %s' % RUN)
     (tenant_a, project_a), (tenant_b, project_b) = at_once(lambda: prepare_site('site-a'), lambda: prepare_site('site-b'))
@@ -278,7 +281,29 @@ def main():
     shown = protector('tenant-b', 'protection-group', 'show', GROUP)
     check('the_group_is_failed_over_on_site_b', shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b' and shown['failover_count'] == 1, shown)
     left_over(tenant_b, project_b, new_ids, tagged_before)
+    look_at_the_brokers(logged)
     return finish(began, seconds)
+
+
+def engine_log(site):
+    return LAB / site / 'protector/log/protector-engine.log'
+
+
+def look_at_the_brokers(logged):
+    """Each site's virtual host is its broker; the queue is asked for and not made. `logged` is where each engine's log ended before."""
+    seen = {}
+    for site, offset in logged.items():
+        with amqp.Connection(host=BROKER, userid='lab', password='lab', virtual_host=site, connect_timeout=10, read_timeout=10) as broker:
+            try:
+                queue = broker.channel().queue_declare('protector.engine', passive=True)
+                seen[site] = {'consumers': queue.consumer_count, 'waiting': queue.message_count}
+            except amqp.exceptions.ChannelError as error:
+                seen[site] = {'error': str(error)}
+        lines = engine_log(site).read_bytes()[offset:].decode(errors='replace').splitlines()
+        seen[site]['woken'] = sum('woken by' in line and line.endswith('in queue protector.engine of virtual host %s' % site) for line in lines)
+        seen[site]['woken_by_the_other'] = sum('woken by' in line and not line.endswith(' ' + site) for line in lines)
+    check('each_site_wakes_its_engine_through_its_own_broker',
+          all(s.get('consumers') == 1 and s['waiting'] == 0 and s['woken'] and not s['woken_by_the_other'] for s in seen.values()), seen)
 
 
 def left_over(tenant_b, project_b, new_ids, servers_before):

@@ -7,14 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use protector_api::{App, SERVICE_TYPE, SiteFacts};
+use protector_bus::Publisher;
 use protector_oslo::config::Config;
 use protector_oslo::healthcheck::{Health, HealthCheck};
 use protector_oslo::policy::{Enforcer, POLICY_FILE};
 use protector_oslo::token::{AuthToken, KeystoneValidator};
-use protector_ports::{Store, SystemClock};
+use protector_ports::{DatabaseOnly, Store, SystemClock, Wakeup};
 use protector_service::{Options, Service};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
@@ -22,6 +22,9 @@ use crate::{Files, parts, start};
 
 /// How long a stop waits for requests that have begun.
 const LAST_REQUESTS: Duration = Duration::from_secs(20);
+
+/// How long the broker may hold up a stop.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 struct Database(Arc<dyn Store>);
 
@@ -47,6 +50,7 @@ pub fn serve(files: &Files, config: &Config) -> Result<()> {
 }
 
 async fn listen(files: &Files, config: &Config) -> Result<()> {
+    let broker = parts::broker(config)?;
     let store = parts::store(config).await?;
     let public_key = store
         .public_key()
@@ -64,6 +68,15 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
     let policy_file = start::beside_config(files, &config.get(&POLICY_FILE));
     let enforcer = Enforcer::load(protector_api::policy::RULES, Some(&policy_file))
         .context("[oslo_policy] policy_file")?;
+    let requests_over = CancellationToken::new();
+    let (wakeup, publishing): (Arc<dyn Wakeup>, _) = match broker {
+        None => (Arc::new(DatabaseOnly), None),
+        Some(broker) => {
+            tracing::info!("the engine is woken through the broker at {broker}");
+            let (publisher, task) = Publisher::start(broker, "protector-api", requests_over.clone());
+            (Arc::new(publisher), Some(task))
+        }
+    };
     let service = Service::new(
         store.clone(),
         parts::cloud(config)?,
@@ -73,7 +86,7 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
             trust_roles: config.get(&opt::TRUST_ROLES),
             group_type: config.get(&opt::GROUP_TYPE),
         },
-        Arc::new(Notify::new()),
+        wakeup,
     );
     let app = App {
         service,
@@ -104,6 +117,10 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
     tokio::select! {
         result = served.into_future() => result.context("serving ended")?,
         () = late => tracing::warn!("some requests did not end in time and are cut off"),
+    }
+    requests_over.cancel();
+    if let Some(task) = publishing {
+        let _ = tokio::time::timeout(GOODBYE, task).await;
     }
     tracing::info!("protector-api has stopped");
     Ok(())

@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::options as opt;
 use crate::{parts, start};
 
+/// How long the broker may hold up a stop.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// Runs until the process is asked to stop; running steps end first.
 pub fn work(config: &Config) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread()
@@ -24,6 +27,7 @@ pub fn work(config: &Config) -> Result<()> {
 }
 
 async fn run(config: &Config) -> Result<()> {
+    let broker = parts::broker(config)?;
     let store: Arc<dyn Store> = parts::store(config).await?;
     let local = store
         .local_site_id()
@@ -46,11 +50,6 @@ async fn run(config: &Config) -> Result<()> {
         parts::directory(config, store.clone(), local)?,
         options,
     );
-    if config.get(&opt::TRANSPORT_URL).is_some() || config.get(&opt::RABBIT_HOST).is_some() {
-        tracing::info!(
-            "a message broker is configured; this release doesn't use it, work is found in the database"
-        );
-    }
     let owner = Owner(format!(
         "{}:{}:{}",
         host(),
@@ -74,8 +73,21 @@ async fn run(config: &Config) -> Result<()> {
         start::asked_to_stop().await;
         ending.cancel();
     });
+    let engine = Engine::new(driver, Arc::new(workflows));
+    let listener = broker.map(|broker| {
+        tracing::info!("woken through the broker at {broker}; the database is looked at all the same");
+        let waker = engine.waker();
+        let stop = stop.clone();
+        tokio::spawn(
+            async move { protector_bus::listen(broker, "protector-engine", || waker.wake(), stop).await },
+        )
+    });
     tracing::info!(site = %local, %owner, "protector-engine works");
-    Engine::new(driver, Arc::new(workflows)).run(stop).await;
+    engine.run(stop).await;
+    if let Some(listener) = listener {
+        // It has been asked to stop along with the engine.
+        let _ = tokio::time::timeout(GOODBYE, listener).await;
+    }
     tracing::info!("protector-engine has stopped");
     Ok(())
 }

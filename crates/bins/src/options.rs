@@ -11,7 +11,7 @@ pub const STATE_PATH: Opt<String> = Opt::string("DEFAULT", "state_path")
 pub const REGION_NAME: Opt<Option<String>> =
     Opt::string("DEFAULT", "region_name").help("This site's region, where its Keystone has several.");
 pub const TRANSPORT_URL: Opt<Option<SecretString>> = Opt::secret("DEFAULT", "transport_url")
-    .help("RabbitMQ, as rabbit://user:password@host:port/vhost. Read and not used yet: the engine finds its work in the database.")
+    .help("This site's RabbitMQ, as rabbit://user:password@host:port/vhost, or with several user:password@host:port separated by commas. Without one the engine finds its work by looking at the database.")
     .deprecated(&[("oslo_messaging_rabbit", "transport_url")]);
 
 pub const BIND_HOST: Opt<String> = Opt::host("api", "bind_host")
@@ -29,14 +29,20 @@ pub const WORKERS: Opt<i64> = Opt::integer("api", "workers")
 pub const CONNECTION: Opt<Option<SecretString>> = Opt::secret("database", "connection")
     .help("This site's own database, such as sqlite:////var/lib/protector/protector.db. Without it that file below state_path.");
 
-pub const RABBIT_HOST: Opt<Option<String>> =
-    Opt::string("oslo_messaging_rabbit", "rabbit_host").help("Older way to name the broker.");
+pub const RABBIT_HOST: Opt<Option<String>> = Opt::string("oslo_messaging_rabbit", "rabbit_host")
+    .help("Older way to name the broker, where there is no transport_url.");
 pub const RABBIT_PORT: Opt<Option<u16>> =
     Opt::port("oslo_messaging_rabbit", "rabbit_port").help("Older way to name the broker's port.");
 pub const RABBIT_USERID: Opt<Option<String>> =
     Opt::string("oslo_messaging_rabbit", "rabbit_userid").help("Older way to name the broker's user.");
 pub const RABBIT_PASSWORD: Opt<Option<SecretString>> =
     Opt::secret("oslo_messaging_rabbit", "rabbit_password").help("Older way to give the broker's password.");
+pub const RABBIT_VHOST: Opt<Option<String>> = Opt::string("oslo_messaging_rabbit", "rabbit_virtual_host")
+    .help("Older way to name the broker's virtual host; it is / if nothing is said.");
+pub const RABBIT_SSL: Opt<bool> = Opt::boolean("oslo_messaging_rabbit", "ssl")
+    .default("False")
+    .help("TLS to the broker. Not spoken yet: with True, api and engine refuse to start.")
+    .deprecated(&[("oslo_messaging_rabbit", "rabbit_use_ssl")]);
 
 pub const TRUST_ROLES: Opt<Vec<String>> = Opt::list("service_credentials", "default_trust_roles")
     .default("member,_member_")
@@ -124,6 +130,8 @@ const OWN: &[Declaration] = &[
     *RABBIT_PORT.declaration(),
     *RABBIT_USERID.declaration(),
     *RABBIT_PASSWORD.declaration(),
+    *RABBIT_VHOST.declaration(),
+    *RABBIT_SSL.declaration(),
     *TRUST_ROLES.declaration(),
     *STORAGE_DRIVER.declaration(),
     *STORAGE_CAFILE.declaration(),

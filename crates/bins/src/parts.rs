@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use protector_arrays::DriverConfig;
+use protector_bus::{AddressError, Broker};
 use protector_openstack::{AddressPolicy, ClientConfig, OpenStackClient};
 use protector_oslo::config::Config;
 use protector_oslo::token::KeystoneSettings;
@@ -148,6 +149,31 @@ pub(crate) fn array(config: &Config) -> Result<Arc<dyn Array>> {
 
 pub(crate) fn poll(config: &Config) -> Duration {
     Duration::from_millis(config.get(&opt::POLL).unsigned_abs())
+}
+
+/// This site's broker, if it has one.
+pub(crate) fn broker(config: &Config) -> Result<Option<Broker>> {
+    let url = config.get(&opt::TRANSPORT_URL);
+    let broker = match url.filter(|url| !url.expose_secret().trim().is_empty()) {
+        Some(url) => Broker::parse(&url).context("[DEFAULT] transport_url")?,
+        None => {
+            let Some(host) = config.get(&opt::RABBIT_HOST) else {
+                return Ok(None);
+            };
+            Broker::from_parts(
+                &host,
+                config.get(&opt::RABBIT_PORT),
+                config.get(&opt::RABBIT_USERID),
+                config.get(&opt::RABBIT_PASSWORD),
+                config.get(&opt::RABBIT_VHOST),
+            )
+            .context("[oslo_messaging_rabbit] rabbit_host")?
+        }
+    };
+    if config.get(&opt::RABBIT_SSL) {
+        return Err(AddressError::Tls).context("[oslo_messaging_rabbit] ssl");
+    }
+    Ok(Some(broker))
 }
 
 /// This site's own protector user.

@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod error;
 pub mod secrets;
 pub mod store;
+pub mod wakeup;
 
 pub use access::{AccessError, Directory};
 pub use array::Array;
@@ -18,3 +19,4 @@ pub use cloud::Cloud;
 pub use error::{Class, Kind, PortError, PortResult};
 pub use secrets::{SealError, Sealer};
 pub use store::{Store, StoreError};
+pub use wakeup::{DatabaseOnly, Wakeup};

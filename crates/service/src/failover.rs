@@ -81,7 +81,7 @@ impl Service {
             along.trusts = vec![(source, trust)];
         }
         self.store.update_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(operation)
     }
 

@@ -133,7 +133,7 @@ impl Service {
             ..self.along(&group, statement, "group created")
         };
         self.store.insert_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(group)
     }
 
@@ -245,7 +245,7 @@ impl Service {
             ..self.along(&group, statement, "group deleted")
         };
         self.store.update_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(tombstone)
     }
 
@@ -299,7 +299,7 @@ impl Service {
             ..Along::default()
         };
         self.store.update_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(())
     }
 }

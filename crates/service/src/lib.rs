@@ -24,9 +24,8 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use error::{Error, Result};
 use protector_domain::{Group, GroupId, SiteId, Work};
-use protector_ports::{Clock, Cloud, Directory, Store};
+use protector_ports::{Clock, Cloud, Directory, Store, Wakeup};
 use protector_saga::NewSaga;
-use tokio::sync::Notify;
 
 /// How this site does things.
 #[derive(Debug, Clone)]
@@ -45,7 +44,7 @@ pub struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory,
     pub(crate) options: Arc<Options>,
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<dyn Wakeup>,
 }
 
 impl Service {
@@ -55,7 +54,7 @@ impl Service {
         clock: Arc<dyn Clock>,
         directory: Directory,
         options: Options,
-        wake: Arc<Notify>,
+        wake: Arc<dyn Wakeup>,
     ) -> Self {
         Self {
             store,

@@ -86,7 +86,7 @@ impl Service {
             along.trusts = vec![(self.local_site(), trust)];
         }
         let group = self.store.update_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok((group, id))
     }
 
@@ -121,7 +121,7 @@ impl Service {
             )
         };
         self.store.update_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(())
     }
 

@@ -129,7 +129,7 @@ impl Service {
             ..Along::default()
         };
         self.store.insert_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(Some(trust))
     }
 

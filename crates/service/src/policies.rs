@@ -96,7 +96,7 @@ impl Service {
             along.trusts = vec![(self.local_site(), trust)];
         }
         let group = self.store.update_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(group)
     }
 

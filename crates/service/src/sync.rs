@@ -85,7 +85,7 @@ impl Service {
             ..Along::default()
         };
         let group = self.store.update_group(&group, along).await?;
-        self.wake.notify_one();
+        self.wake.wake();
         Ok(group)
     }
 

@@ -15,13 +15,12 @@ use protector_oslo::healthcheck::Health;
 use protector_oslo::policy::Enforcer;
 use protector_oslo::token::{AuthToken, Identity, Role, TokenError, TokenValidator};
 use protector_ports::cloud::Credentials;
-use protector_ports::{Directory, SealError, Sealer, Store, SystemClock};
+use protector_ports::{DatabaseOnly, Directory, SealError, Sealer, Store, SystemClock};
 use protector_service::{Options, Service};
 use protector_store::{NewIdentity, SqliteStore, migrate, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::Notify;
 use tower::ServiceExt;
 
 /// Tokens are called by who holds them.
@@ -137,7 +136,7 @@ impl Site {
             Arc::new(SystemClock),
             directory,
             options,
-            Arc::new(Notify::new()),
+            Arc::new(DatabaseOnly),
         );
         let file = dir.path().join("policy.yaml");
         if let Some(text) = overrides {
