@@ -379,6 +379,59 @@ async fn o11_volumes_are_imported_by_the_service_and_handed_over() -> Result<()>
     Ok(())
 }
 
+/// With Cinder's policy opened to members, as the documents have it.
+#[tokio::test]
+async fn o11_tenants_import_their_volumes_themselves() -> Result<()> {
+    let stack = Stack::configured("[cinder]\nimport_as = tenant\n").await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    // Without the policy it says which rule of which file is in the way; with it, it works.
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "rolled_back", "{ended:#}");
+    let message = text(&ended, "error_message")?;
+    ensure!(
+        message.contains("volume_extension:volume_manage") && message.contains("/etc/cinder/policy.yaml"),
+        "{message}"
+    );
+    let opened = json!({"granted": ["volume_extension:volume_manage"]});
+    stack.simulation.settings("site-b", &opened).await?;
+    let refused = stack
+        .simulation
+        .calls("site-b", "POST", "/manageable_volumes")
+        .await?
+        .len();
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    let managed = stack
+        .simulation
+        .calls("site-b", "POST", "/manageable_volumes")
+        .await?;
+    assert_eq!(managed.len(), refused + 2);
+    for call in &managed {
+        ensure!(
+            text(call, "path")?.contains(&pair.there.project),
+            "not in the tenant's project: {call}"
+        );
+    }
+    let transfers = stack
+        .simulation
+        .calls("site-b", "POST", "/volume-transfers")
+        .await?;
+    ensure!(transfers.is_empty(), "handed over all the same: {transfers:?}");
+    let volumes = pair
+        .there
+        .listed("volumev3", "/volumes/detail", "volumes")
+        .await?;
+    assert_eq!(volumes.len(), 2);
+    ensure!(
+        volumes.iter().all(|volume| volume["status"] == "in-use"),
+        "{volumes:?}"
+    );
+    Ok(())
+}
+
 /// `<array>:<group>.<snapshot>.<volume>`: of this operation's snapshot, not of any older one.
 #[tokio::test]
 async fn o11_volumes_are_found_by_the_replicated_snapshot() -> Result<()> {

@@ -3,6 +3,7 @@
 use crate::harness::state::{Allowed, differences};
 use crate::harness::{Pair, Stack, text};
 use anyhow::{Context, Result, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A step, and the call of it that is refused. Where a step does the same for several things the second one is
@@ -48,6 +49,7 @@ const FAILURES: &[Failure] = &[
     at("hand-over-volume", "site-b", "POST", "/accept$", 2),
     at("join-consistency-group", "site-b", "PUT", "/groups/", 1),
     at("create-ports", "site-b", "POST", "/ports$", 2),
+    at("create-keypairs", "site-b", "POST", "/os-keypairs$", 1),
     at("boot-server", "site-b", "POST", "/servers$", 2),
     at("commit", "site-b", "GET", "os-volume_attachments", 2),
 ];
@@ -141,6 +143,10 @@ async fn fail(stack: &Stack, pair: &Pair, group: &str, failure: &Failure) -> Res
         );
         ensure!(server["locked"] == false, "{server}");
     }
+    ensure!(
+        ended["result_data"]["left_behind"] == json!([]),
+        "something is said to be left: {ended:#}"
+    );
     let shown = pair.here.get(&format!("/protection-groups/{group}")).await?;
     ensure!(shown["protection_group"]["status"] == "active", "{shown}");
     ensure!(
@@ -158,6 +164,12 @@ async fn rollback_sweep() -> Result<()> {
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 2).await?;
+    // So that the failover has one to make.
+    let key = pair
+        .there
+        .cloud("compute", Method::DELETE, "/os-keypairs/demo-key", None)
+        .await?;
+    ensure!(key.status.is_success(), "{key:?}");
     let mut found = Vec::new();
     for failure in FAILURES {
         let left = fail(&stack, &pair, &group.id, failure)

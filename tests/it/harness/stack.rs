@@ -187,8 +187,19 @@ impl Stack {
         Ok(stack)
     }
 
+    /// As [`Stack::start`], with more at the end of both sites' configuration.
+    pub async fn configured(more: &str) -> Result<Self> {
+        let stack = Self::strangers(more).await?;
+        stack.register().await?;
+        Ok(stack)
+    }
+
     /// Two sites with protector on both that don't know each other yet.
     pub async fn unregistered() -> Result<Self> {
+        Self::strangers("").await
+    }
+
+    async fn strangers(more: &str) -> Result<Self> {
         let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.run/black-box");
         std::fs::create_dir_all(&above)?;
         let directory = TempDir::new_in(above.canonicalize()?)?;
@@ -220,8 +231,8 @@ impl Stack {
             .collect();
         std::fs::write(path.join("arrays.pem"), certificates.join("\n"))?;
         let (a, b) = tokio::try_join!(
-            protector(&described[0], path, &http, &simulation),
-            protector(&described[1], path, &http, &simulation)
+            protector(&described[0], path, more, &http, &simulation),
+            protector(&described[1], path, more, &http, &simulation)
         )?;
         Ok(Self {
             a,
@@ -297,7 +308,13 @@ impl Stack {
     }
 }
 
-async fn protector(described: &Value, above: &Path, http: &Client, simulation: &Simulation) -> Result<Site> {
+async fn protector(
+    described: &Value,
+    above: &Path,
+    more: &str,
+    http: &Client,
+    simulation: &Simulation,
+) -> Result<Site> {
     let at = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (name, auth_url) = (at(&described["name"]), at(&described["auth_url"]));
     let directory = above.join(&name);
@@ -306,7 +323,7 @@ async fn protector(described: &Value, above: &Path, http: &Client, simulation: &
         auth_url: auth_url.clone(),
         password: format!("{name}-protector"),
         port,
-        more: String::new(),
+        more: more.to_owned(),
     };
     let conf = conf.write(&directory)?;
     let mut site = Site {
