@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use lapin::protocol::AMQPError;
+
 /// A reason, ready for a log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason(String);
@@ -24,7 +26,7 @@ impl From<lapin::Error> for Reason {
     fn from(error: lapin::Error) -> Self {
         match error.kind() {
             lapin::ErrorKind::IOError(error) => Reason(spelled(error)),
-            lapin::ErrorKind::ProtocolError(error) => Reason(error.to_string()),
+            lapin::ErrorKind::ProtocolError(error) => Reason(said(error)),
             _ => Reason(error.to_string()),
         }
     }
@@ -42,6 +44,11 @@ fn spelled(error: &io::Error) -> String {
     }
 }
 
+/// What the server said, as Python's clients print it: `(403) ACCESS_REFUSED - Login was refused ...`.
+fn said(error: &AMQPError) -> String {
+    format!("({}) {}", error.get_id(), error.get_message())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +62,14 @@ mod tests {
         );
         let other = lapin::Error::from(io::Error::other("no such name."));
         assert_eq!(Reason::from(other).to_string(), "no such name");
+    }
+
+    #[test]
+    fn what_the_server_said_comes_with_its_number() {
+        let text = "ACCESS_REFUSED - Login was refused.";
+        let error = AMQPError::from_id(403, text.into()).unwrap();
+        let error = lapin::Error::from(lapin::ErrorKind::ProtocolError(error));
+        let shown = Reason::from(error).to_string();
+        assert_eq!(shown, "(403) ACCESS_REFUSED - Login was refused");
     }
 }

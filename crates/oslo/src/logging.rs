@@ -30,7 +30,7 @@ const LOG_DIR: Opt<Option<String>> = Opt::string("DEFAULT", "log_dir")
 pub const OPTIONS: &[Declaration] = &[*DEBUG.declaration(), *LOG_DIR.declaration()];
 
 /// Libraries that would tell every frame and header at debug level, tokens among them.
-const QUIET: [&str; 9] = [
+const QUIET: [&str; 8] = [
     "h2",
     "hyper",
     "hyper_util",
@@ -39,8 +39,11 @@ const QUIET: [&str; 9] = [
     "tower",
     "tower_http",
     "sqlx",
-    "lapin",
 ];
+
+/// Libraries whose failures this product tells itself, in words of its own. lapin's would say of every lost
+/// connection that recovery was aborted, which is not what happens.
+const SILENT: [&str; 1] = ["lapin"];
 
 #[derive(Debug, Clone, Default)]
 pub struct LogSettings {
@@ -69,12 +72,16 @@ impl LogSettings {
 
     fn filter(&self) -> EnvFilter {
         let level = if self.debug { "debug" } else { "info" };
-        QUIET.iter().fold(EnvFilter::new(level), |filter, name| {
-            match format!("{name}=info").parse() {
-                Ok(directive) => filter.add_directive(directive),
-                Err(_) => filter,
-            }
-        })
+        let quiet = QUIET.iter().map(|name| format!("{name}=info"));
+        let silent = SILENT.iter().map(|name| format!("{name}=off"));
+        quiet
+            .chain(silent)
+            .fold(EnvFilter::new(level), |filter, directive| {
+                match directive.parse() {
+                    Ok(directive) => filter.add_directive(directive),
+                    Err(_) => filter,
+                }
+            })
     }
 }
 
@@ -256,11 +263,15 @@ mod tests {
         let events = || {
             tracing::debug!("ours");
             tracing::debug!(target: "h2::codec", "frame");
+            tracing::error!(target: "lapin::io_loop", "recovery aborted");
         };
         assert_eq!(logged(false, events), "");
         let text = logged(true, events);
         assert!(
-            text.contains("DEBUG") && text.contains("ours") && !text.contains("frame"),
+            text.contains("DEBUG")
+                && text.contains("ours")
+                && !text.contains("frame")
+                && !text.contains("aborted"),
             "{text}"
         );
     }
