@@ -231,6 +231,7 @@ async fn what_is_missing_between_the_arrays_is_said() {
     let same = protector_ports::array::ArrayPair {
         source: lab.pair.source.clone(),
         target: lab.pair.source.clone(),
+        lost_source: None,
     };
     let error = lab.driver.check_connection(&same).await.unwrap_err();
     assert!(

@@ -57,6 +57,7 @@ impl Lab {
         let pair = ArrayPair {
             source: access("fa-a"),
             target: access("fa-b"),
+            lost_source: None,
         };
         let operator = fa::Client::new(&fa::ClientConfig {
             allow_loopback: true,

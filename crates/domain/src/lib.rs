@@ -30,4 +30,4 @@ pub use policy::{ArraySide, Policy, PolicyStatus};
 pub use site::{Site, SiteStatus, SiteType};
 pub use sync::{Nonce, Receipt, Statement, SyncEntry, SyncState, SyncStatus};
 pub use tenant::TenantMapping;
-pub use work::{PlannedFailover, Work};
+pub use work::{FailoverOrder, Work};

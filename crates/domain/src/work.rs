@@ -12,33 +12,24 @@ use crate::member::Member;
 #[serde(tag = "kind", content = "params", rename_all = "snake_case")]
 pub enum Work {
     /// Make this site's Cinder group and find the other site's.
-    EstablishGroup {
-        group: GroupId,
-    },
+    EstablishGroup { group: GroupId },
     /// Take everything of the group away but the servers.
-    DissolveGroup {
-        group: GroupId,
-    },
+    DissolveGroup { group: GroupId },
     /// Bind the array group and put the members' volumes into it.
-    BindArrays {
-        group: GroupId,
-    },
+    BindArrays { group: GroupId },
     /// Put a member's volumes into the groups.
-    AddMember {
-        group: GroupId,
-        member: Member,
-    },
+    AddMember { group: GroupId, member: Member },
     /// Take a member's volumes out of the groups.
-    RemoveMember {
-        group: GroupId,
-        member: Member,
-    },
-    PlannedFailover(PlannedFailover),
+    RemoveMember { group: GroupId, member: Member },
+    /// Both sites are up, and nothing may be lost.
+    PlannedFailover(FailoverOrder),
+    /// The other site is dead, and is not asked.
+    UnplannedFailover(FailoverOrder),
 }
 
 /// Everything that shapes the plan of a failover; what the clouds look like is found out by its steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PlannedFailover {
+pub struct FailoverOrder {
     pub operation: OperationId,
     pub group: GroupId,
     pub source: SiteId,
@@ -60,7 +51,7 @@ impl Work {
             | Self::BindArrays { group }
             | Self::AddMember { group, .. }
             | Self::RemoveMember { group, .. } => *group,
-            Self::PlannedFailover(failover) => failover.group,
+            Self::PlannedFailover(order) | Self::UnplannedFailover(order) => order.group,
         }
     }
 
@@ -72,7 +63,8 @@ impl Work {
             | Self::BindArrays { .. }
             | Self::AddMember { .. }
             | Self::RemoveMember { .. }
-            | Self::PlannedFailover(_) => 1,
+            | Self::PlannedFailover(_)
+            | Self::UnplannedFailover(_) => 1,
         };
         let mut value = serde_json::to_value(self)?;
         let kind = value["kind"].as_str().unwrap_or_default().to_owned();

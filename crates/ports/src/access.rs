@@ -142,6 +142,7 @@ impl Directory {
         Ok(ArrayPair {
             source: self.array(group, source).await?,
             target: self.array(group, target).await?,
+            lost_source: None,
         })
     }
 

@@ -26,6 +26,8 @@ pub struct ArrayAccess {
 pub struct ArrayPair {
     pub source: ArrayAccess,
     pub target: ArrayAccess,
+    /// The source's name where it is given up for dead: then it is never asked for anything.
+    pub lost_source: Option<String>,
 }
 
 impl ArrayPair {
@@ -33,6 +35,7 @@ impl ArrayPair {
         ArrayPair {
             source: self.target.clone(),
             target: self.source.clone(),
+            lost_source: None,
         }
     }
 }
@@ -137,6 +140,8 @@ pub trait Array: Send + Sync {
     async fn snapshot(&self, pair: &ArrayPair, group: &str, suffix: &str) -> PortResult<()>;
     /// How far the target is with it; `None` while the target hasn't heard of it.
     async fn replica(&self, pair: &ArrayPair, group: &str, suffix: &str) -> PortResult<Option<Replica>>;
+    /// The name of the array whose group of this name the target receives; asks the target only.
+    async fn sender(&self, target: &ArrayAccess, group: &str) -> PortResult<String>;
     /// All replicas that the target holds, newest first; asks the target only.
     async fn replicas(
         &self,

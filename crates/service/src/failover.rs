@@ -1,8 +1,8 @@
 //! Starting a failover: the intent is a modification like any other, so both sites know before anything moves.
 
 use protector_domain::{
-    Group, GroupId, GroupStatus, Intent, IntentState, Mappings, MemberStatus, Operation, OperationId,
-    OperationKind, OperationStatus, PlannedFailover, PolicyStatus, Statement, Work,
+    FailoverOrder, Group, GroupId, GroupStatus, Intent, IntentState, Mappings, MemberStatus, Operation,
+    OperationId, OperationKind, OperationStatus, PolicyStatus, Statement, Work,
 };
 use protector_ports::store::Along;
 
@@ -57,7 +57,7 @@ impl Service {
             steps: Vec::new(),
             result_data: serde_json::json!({}),
         };
-        let work = Work::PlannedFailover(PlannedFailover {
+        let work = Work::PlannedFailover(FailoverOrder {
             operation: operation_id,
             group: group.id(),
             source,

@@ -132,7 +132,12 @@ impl Planner for Workflows {
             Work::RemoveMember { group, member } => {
                 Arc::new(members::RemoveMember::new(world, group, member).map_err(unsound)?)
             }
-            Work::PlannedFailover(order) => Arc::new(failover::Failover::new(world, order).map_err(unsound)?),
+            Work::PlannedFailover(order) => {
+                Arc::new(failover::Failover::planned(world, order).map_err(unsound)?)
+            }
+            Work::UnplannedFailover(order) => {
+                Arc::new(failover::Failover::unplanned(world, order).map_err(unsound)?)
+            }
         })
     }
 }

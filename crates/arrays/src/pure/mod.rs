@@ -24,6 +24,7 @@ use protector_ports::array::{
 use tokio::time::Instant;
 
 use crate::config::DriverConfig;
+use crate::names;
 
 /// The driver `pure`. One for a process: it keeps connections and sessions.
 pub struct PureDriver {
@@ -95,6 +96,12 @@ impl Array for PureDriver {
 
     async fn replica(&self, pair: &ArrayPair, group: &str, suffix: &str) -> PortResult<Option<Replica>> {
         self.read_replica(pair, group, suffix).await
+    }
+
+    async fn sender(&self, target: &ArrayAccess, group: &str) -> PortResult<String> {
+        names::check_group(group)?;
+        let array = self.handle(target)?;
+        self.sender_of(&array, group).await
     }
 
     async fn replicas(

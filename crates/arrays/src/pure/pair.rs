@@ -78,9 +78,17 @@ impl PureDriver {
         target: &fa::Array,
         group: &str,
     ) -> PortResult<String> {
+        if let Some(name) = &pair.lost_source {
+            return Ok(name.clone());
+        }
         if let Some(name) = self.name_if_known(&pair.source).await? {
             return Ok(name);
         }
+        self.sender_of(target, group).await
+    }
+
+    /// The array whose group the target receives, as the target itself knows it.
+    pub(super) async fn sender_of(&self, target: &fa::Array, group: &str) -> PortResult<String> {
         let what = format!("look for the replica of the protection group {group}");
         let found = target.replicated_groups(group).await.explain(target, what)?;
         let mut sources: Vec<&str> = found
@@ -91,16 +99,14 @@ impl PureDriver {
         match sources.as_slice() {
             [one] => Ok((*one).to_owned()),
             [] => Err(PortError::retryable(format!(
-                "The array at {} is out of reach, and the array {} holds nothing of its protection group {group}.",
-                pair.source.url,
+                "The other site's array is out of reach, and the array {} holds nothing of its protection group {group}.",
                 target.host()
             ))),
             several => Err(conflict(format!(
-                "The array {} holds protection groups called {group} of several arrays ({}), and the one at {} is \
+                "The array {} holds protection groups called {group} of several arrays ({}), and the other site's is \
                  out of reach and can't say which is its own.",
                 target.host(),
-                several.join(", "),
-                pair.source.url
+                several.join(", ")
             ))),
         }
     }

@@ -23,9 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protector_domain::{
-    GroupStatus, Member, Outcome, Phase, PlannedFailover, ServerId, SyncStatus, VolumeId,
-};
+use protector_domain::{FailoverOrder, GroupStatus, Member, Outcome, Phase, ServerId, SyncStatus, VolumeId};
 use protector_ports::cloud::{Access, Server, Volume};
 use protector_ports::error::PortResult;
 use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, StepPhase, Steps};
@@ -42,7 +40,7 @@ use crate::world::World;
 
 pub(crate) struct Failover {
     world: Arc<World>,
-    order: PlannedFailover,
+    order: FailoverOrder,
     dag: Dag,
     /// Lists that all waiting steps read together.
     source_servers: Shared<Server>,
@@ -51,7 +49,7 @@ pub(crate) struct Failover {
 }
 
 impl Failover {
-    pub(crate) fn new(world: Arc<World>, order: PlannedFailover) -> Result<Self, DagError> {
+    pub(crate) fn new(world: Arc<World>, order: FailoverOrder) -> Result<Self, DagError> {
         let dag = plan(&world, &order)?;
         Ok(Self {
             world,
@@ -186,7 +184,7 @@ fn recorded<T: DeserializeOwned>(state: &State, step: &str) -> StepResult<T> {
     serde_json::from_value(output.clone()).or_fail()
 }
 
-fn plan(world: &World, order: &PlannedFailover) -> Result<Dag, DagError> {
+fn plan(world: &World, order: &FailoverOrder) -> Result<Dag, DagError> {
     let options = &world.options;
     let (prepare, storage, instances, finish) = (
         Phase::Prepare.as_str(),

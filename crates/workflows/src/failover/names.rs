@@ -1,6 +1,6 @@
 //! The names and marks by which everything that a failover makes is found again, without any memory.
 
-use protector_domain::{Member, MemberVolume, PlannedFailover};
+use protector_domain::{FailoverOrder, Member, MemberVolume};
 use protector_ports::array::Mark;
 
 /// One disk of the group, with its place in the plan.
@@ -12,7 +12,7 @@ pub(super) struct Disk<'a> {
 }
 
 /// All disks in the order of the plan.
-pub(super) fn disks(order: &PlannedFailover) -> impl Iterator<Item = Disk<'_>> {
+pub(super) fn disks(order: &FailoverOrder) -> impl Iterator<Item = Disk<'_>> {
     order
         .members
         .iter()
@@ -26,12 +26,12 @@ pub(super) fn disks(order: &PlannedFailover) -> impl Iterator<Item = Disk<'_>> {
 }
 
 /// The suffix of the last group snapshot.
-pub(super) fn suffix(order: &PlannedFailover) -> String {
+pub(super) fn suffix(order: &FailoverOrder) -> String {
     format!("dr-{}", order.operation.short())
 }
 
 /// The first name of a clone, before Cinder gives it its own.
-pub(super) fn clone_name(order: &PlannedFailover, disk: Disk<'_>) -> String {
+pub(super) fn clone_name(order: &FailoverOrder, disk: Disk<'_>) -> String {
     let volume: String = disk
         .volume
         .volume_id
@@ -43,7 +43,7 @@ pub(super) fn clone_name(order: &PlannedFailover, disk: Disk<'_>) -> String {
     format!("dr-{}-{}-{volume}", order.operation.short(), disk.index)
 }
 
-pub(super) fn mark(order: &PlannedFailover, disk: Disk<'_>) -> Mark {
+pub(super) fn mark(order: &FailoverOrder, disk: Disk<'_>) -> Mark {
     Mark {
         operation: order.operation.to_string(),
         member: disk.member.id.to_string(),
@@ -52,27 +52,27 @@ pub(super) fn mark(order: &PlannedFailover, disk: Disk<'_>) -> Mark {
 }
 
 /// What the description of everything that an operation makes begins with.
-pub(super) fn operation_mark(order: &PlannedFailover) -> String {
+pub(super) fn operation_mark(order: &FailoverOrder) -> String {
     format!("dr_operation_id={} ", order.operation)
 }
 
 /// The same, for one member.
-pub(super) fn member_mark(order: &PlannedFailover, member: &Member) -> String {
+pub(super) fn member_mark(order: &FailoverOrder, member: &Member) -> String {
     format!("{}dr_member_id={} ", operation_mark(order), member.id)
 }
 
 /// What the description of an imported volume says.
-pub(super) fn volume_description(order: &PlannedFailover, disk: Disk<'_>) -> String {
+pub(super) fn volume_description(order: &FailoverOrder, disk: Disk<'_>) -> String {
     format!("{}dr_volume={}", member_mark(order, disk.member), disk.index)
 }
 
 /// What the names of an operation's transfers begin with.
-pub(super) fn transfer_prefix(order: &PlannedFailover) -> String {
+pub(super) fn transfer_prefix(order: &FailoverOrder) -> String {
     format!("dr-{}-", order.operation.short())
 }
 
 /// What the description of a port says.
-pub(super) fn port_description(order: &PlannedFailover, member: &Member, index: usize) -> String {
+pub(super) fn port_description(order: &FailoverOrder, member: &Member, index: usize) -> String {
     format!("{}dr_port={index}", member_mark(order, member))
 }
 

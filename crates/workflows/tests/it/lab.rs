@@ -220,6 +220,7 @@ impl Lab {
         ArrayPair {
             source: access("fa-a"),
             target: access("fa-b"),
+            lost_source: None,
         }
     }
 
@@ -422,7 +423,7 @@ impl Lab {
             steps: Vec::new(),
             result_data: json!({}),
         };
-        let work = Work::PlannedFailover(PlannedFailover {
+        let work = Work::PlannedFailover(FailoverOrder {
             operation: id,
             group: self.group,
             source: self.here,
