@@ -9,7 +9,7 @@ use protector_ports::{Store, SystemClock};
 use protector_saga::driver::Options as DriverOptions;
 use protector_saga::engine::Engine;
 use protector_saga::{Driver, Journal, Owner};
-use protector_workflows::{ImportAs, Options, Workflows};
+use protector_workflows::{ImportAs, Options, Recorder, Workflows};
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
@@ -38,6 +38,7 @@ async fn run(config: &Config) -> Result<()> {
         group_type: config.get(&opt::GROUP_TYPE),
         import_as: ImportAs::from_word(&config.get(&opt::IMPORT_AS)).unwrap_or_default(),
         poll,
+        facts_age: Duration::from_secs(config.get(&opt::FACTS_AGE).unsigned_abs()),
         receipt_patience: Duration::from_secs(config.get(&opt::RECEIPT_TIMEOUT).unsigned_abs()),
         privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),
         ..Options::default()
@@ -73,6 +74,7 @@ async fn run(config: &Config) -> Result<()> {
         start::asked_to_stop().await;
         ending.cancel();
     });
+    let recorder = tokio::spawn(Recorder::of(&workflows).run(stop.clone()));
     let engine = Engine::new(driver, Arc::new(workflows));
     let listener = broker.map(|broker| {
         tracing::info!("woken through the broker at {broker}; the database is looked at all the same");
@@ -84,6 +86,8 @@ async fn run(config: &Config) -> Result<()> {
     });
     tracing::info!(site = %local, %owner, "protector-engine works");
     engine.run(stop).await;
+    // What it was reading is read again after the next start.
+    recorder.abort();
     if let Some(listener) = listener {
         // It has been asked to stop along with the engine.
         let _ = tokio::time::timeout(GOODBYE, listener).await;

@@ -105,6 +105,12 @@ pub const RECEIPT_TIMEOUT: Opt<i64> = Opt::integer("engine", "receipt_timeout_se
     .min(1)
     .help("How long a planned operation waits for the other site's receipt before it gives up, with nothing changed.");
 
+pub const FACTS_AGE: Opt<i64> = Opt::integer("engine", "facts_interval_seconds")
+    .default("600")
+    .min(10)
+    .max(86400)
+    .help("How often it is read anew what the servers of the groups look like, for the day when their cloud is dead.");
+
 pub const SITE_USERNAME: Opt<Option<String>> =
     Opt::string("site:*", "username").help("The other site's protector user.");
 pub const SITE_PASSWORD: Opt<Option<SecretString>> = Opt::secret("site:*", "password").help("Its password.");
@@ -147,6 +153,7 @@ const OWN: &[Declaration] = &[
     *POLL.declaration(),
     *CALL_TIMEOUT.declaration(),
     *RECEIPT_TIMEOUT.declaration(),
+    *FACTS_AGE.declaration(),
     *SITE_USERNAME.declaration(),
     *SITE_PASSWORD.declaration(),
     *SITE_PROJECT.declaration(),

@@ -95,7 +95,7 @@ impl Phase {
         Self::Finalization,
     ];
 
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Prepare => "prepare",
             Self::StorageFailover => "storage_failover",

@@ -146,7 +146,27 @@ impl Directory {
         })
     }
 
-    async fn array(&self, group: &Group, site: SiteId) -> Result<ArrayAccess, AccessError> {
+    /// The same with a source that is lost: nobody asks it, so its token isn't needed.
+    pub async fn array_without_source(
+        &self,
+        group: &Group,
+        lost: SiteId,
+        name: String,
+    ) -> Result<ArrayPair, AccessError> {
+        let policy = group.document.policy.as_ref().ok_or(AccessError::NoPolicy)?;
+        let side = policy.side(lost).ok_or(AccessError::UnknownSite(lost))?;
+        Ok(ArrayPair {
+            source: ArrayAccess {
+                url: side.url.clone(),
+                token: SecretString::from(String::new()),
+                timeout: self.timeout,
+            },
+            target: self.array(group, group.document.peer_of(lost).id).await?,
+            lost_source: Some(name),
+        })
+    }
+
+    pub async fn array(&self, group: &Group, site: SiteId) -> Result<ArrayAccess, AccessError> {
         let policy = group.document.policy.as_ref().ok_or(AccessError::NoPolicy)?;
         let side = policy.side(site).ok_or(AccessError::UnknownSite(site))?;
         let name = group

@@ -12,6 +12,7 @@ mod failure;
 mod members;
 mod plan;
 mod polling;
+mod recorder;
 mod volume_groups;
 mod world;
 
@@ -23,6 +24,7 @@ use protector_ports::{Array, Clock, Cloud, Directory, Store};
 use protector_saga::engine::Planner;
 use protector_saga::{SagaHeader, Steps};
 
+pub use crate::recorder::Recorder;
 use crate::world::World;
 
 /// As whom Cinder is told to take a volume over.
@@ -62,6 +64,8 @@ pub struct Options {
     pub servers_at_once: usize,
     /// How long a planned operation waits for the other site's receipt.
     pub receipt_patience: Duration,
+    /// After what time what was read of a group's servers is read again.
+    pub facts_age: Duration,
     /// How long the last replication may take.
     pub replication_patience: Duration,
     /// How long a server may take to stop or to boot.
@@ -79,6 +83,7 @@ impl Default for Options {
             imports_at_once: 4,
             servers_at_once: 16,
             receipt_patience: Duration::from_secs(120),
+            facts_age: Duration::from_secs(600),
             replication_patience: Duration::from_secs(4 * 3600),
             server_patience: Duration::from_secs(600),
             privileged_networks: Vec::new(),

@@ -8,6 +8,8 @@ use protector_ports::error::{Absent, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use protector_saga::FailureClass;
+
 use super::Failover;
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::world::World;
@@ -26,7 +28,7 @@ pub(super) struct MemberFacts {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     pub(super) members: BTreeMap<MemberId, MemberFacts>,
     /// Those that the members' ports are in.
     pub(super) networks: Vec<Network>,
@@ -41,6 +43,76 @@ struct Reader<'a> {
     eyes: Access,
     service: Access,
     project: ProjectId,
+}
+
+/// What is kept of a group for the day when its cloud can't be asked.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Recording {
+    pub(super) facts: Facts,
+    /// Apart from the facts, which go into journals.
+    pub(super) user_data: BTreeMap<MemberId, String>,
+}
+
+impl Recording {
+    /// Whether it has every member as it is now.
+    pub(crate) fn knows(&self, members: &[Member]) -> bool {
+        members.iter().all(|member| {
+            self.facts
+                .members
+                .get(&member.id)
+                .is_some_and(|facts| facts.server.id == member.instance_id)
+        })
+    }
+}
+
+/// Reads a group for the day when nobody can. A member that can't be read stays as it was read before.
+pub(crate) async fn record(
+    world: &World,
+    group: &Group,
+    source: SiteId,
+    before: Option<Recording>,
+) -> StepResult<Recording> {
+    let service = world.directory.service(source).await.or_fail()?;
+    let project = group
+        .project(source)
+        .cloned()
+        .ok_or_else(|| permanent("the group has no project at the source site"))?;
+    let reader = Reader {
+        world,
+        eyes: service.clone(),
+        service,
+        project,
+    };
+    let mut before = before;
+    let (mut members, mut user_data) = (BTreeMap::new(), BTreeMap::new());
+    for member in &group.document.members {
+        match reader.member(member).await {
+            Ok(facts) => {
+                let server = world.cloud.server(&reader.service, &member.instance_id).await;
+                if let Some(text) = server.or_fail()?.user_data {
+                    user_data.insert(member.id, text);
+                }
+                members.insert(member.id, facts);
+            }
+            Err(failure) if failure.class == FailureClass::Permanent => {
+                tracing::info!(
+                    member = member.instance_name,
+                    reason = failure.message,
+                    "a server can't be read"
+                );
+                let known = before.as_mut();
+                if let Some(known) = known {
+                    members.extend(known.facts.members.remove_entry(&member.id));
+                    user_data.extend(known.user_data.remove_entry(&member.id));
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(Recording {
+        facts: reader.surroundings(members).await?,
+        user_data,
+    })
 }
 
 impl Failover {

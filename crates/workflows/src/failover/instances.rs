@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::facts::Facts;
 use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, member_mark, port_description};
 use super::preflight::TargetPlan;
-use super::{Failover, ServerRecord, VolumeRecord, recorded, step};
+use super::{Failover, Manner, ServerRecord, VolumeRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, While, permanent};
 use crate::polling::until;
 
@@ -228,13 +228,7 @@ impl Failover {
             .tenant(self.order.target, &group)
             .await
             .or_fail()?;
-        let at_source = world.directory.service(self.order.source).await.or_fail()?;
-        let user_data = world
-            .cloud
-            .server(&at_source, &member.instance_id)
-            .await
-            .or_fail()?
-            .user_data;
+        let user_data = self.user_data(member).await?;
         let mut metadata = original.server.metadata.clone();
         metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
         metadata.insert(MEMBER_KEY.to_owned(), member.id.to_string());
@@ -262,6 +256,16 @@ impl Failover {
             .await
             .or_fail()
             .during(format!("creating server '{}'", member.instance_name))
+    }
+
+    /// Never in the journal: asked for when it is needed.
+    async fn user_data(&self, member: &Member) -> StepResult<Option<String>> {
+        if self.manner == Manner::Unplanned {
+            return self.recalled_user_data(member).await;
+        }
+        let service = self.world.directory.service(self.order.source).await.or_fail()?;
+        let original = self.world.cloud.server(&service, &member.instance_id).await;
+        Ok(original.or_fail()?.user_data)
     }
 
     /// The member's new volumes, in the guest's order.
@@ -328,47 +332,43 @@ impl Failover {
 
     /// The last look before the point of no return: every twin runs with exactly its own disks.
     pub(super) async fn verify(&self, context: &StepContext<'_>) -> StepResult<Value> {
-        let group = self.world.group(self.order.group).await?;
-        let tenant = self
-            .world
-            .directory
-            .tenant(self.order.target, &group)
-            .await
-            .or_fail()?;
-        let servers = self.world.cloud.servers(&tenant, false).await.or_fail()?;
         for member in &self.order.members {
-            let record: ServerRecord = recorded(context.state, &step::boot(member))?;
-            let name = &member.instance_name;
-            let status = servers
-                .iter()
-                .find(|server| server.id == record.server_id)
-                .map(|server| server.status.as_str());
-            if status != Some("ACTIVE") {
-                return Err(permanent(format!(
-                    "The new server '{name}' is {} and not ACTIVE.",
-                    status.unwrap_or("gone")
-                )));
-            }
-            let mut has: Vec<VolumeId> = self
-                .world
-                .cloud
-                .attached_volumes(&tenant, &record.server_id)
-                .await
-                .or_fail()?
-                .into_iter()
-                .map(|disk| disk.volume_id)
-                .collect();
-            let mut wanted = self.new_volumes(context, member)?;
-            has.sort();
-            wanted.sort();
-            if has != wanted {
-                return Err(permanent(format!(
-                    "The new server '{name}' doesn't have its {} volumes attached.",
-                    wanted.len()
-                )));
-            }
+            self.verify_member(context, member).await?;
         }
         Ok(json!({ "active": self.order.members.len() }))
+    }
+
+    pub(super) async fn verify_member(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
+        let tenant = self.target_tenant().await?;
+        let record: ServerRecord = recorded(context.state, &step::boot(member))?;
+        let name = &member.instance_name;
+        let server = self.world.cloud.server(&tenant, &record.server_id).await;
+        let status = server.absent().or_fail()?.map(|server| server.status);
+        if status.as_deref() != Some("ACTIVE") {
+            return Err(permanent(format!(
+                "The new server '{name}' is {} and not ACTIVE.",
+                status.unwrap_or_else(|| "gone".to_owned())
+            )));
+        }
+        let mut has: Vec<VolumeId> = self
+            .world
+            .cloud
+            .attached_volumes(&tenant, &record.server_id)
+            .await
+            .or_fail()?
+            .into_iter()
+            .map(|disk| disk.volume_id)
+            .collect();
+        let mut wanted = self.new_volumes(context, member)?;
+        has.sort();
+        wanted.sort();
+        if has != wanted {
+            return Err(permanent(format!(
+                "The new server '{name}' doesn't have its {} volumes attached.",
+                wanted.len()
+            )));
+        }
+        Ok(())
     }
 
     /// The old server stays stopped: nobody but an administrator starts it by accident.
@@ -396,23 +396,25 @@ impl Failover {
         Ok(Value::Null)
     }
 
-    /// The members as they are now: other servers, other volumes, the same identity.
-    pub(super) async fn moved_members(&self, state: &protector_saga::State) -> StepResult<Vec<Member>> {
-        self.order
-            .members
-            .iter()
-            .map(|member| {
-                let server: ServerRecord = recorded(state, &step::boot(member))?;
-                let mut moved = member.clone();
-                moved.instance_id = server.server_id;
-                for (volume, disk) in moved.volumes.iter_mut().zip(self.disks_of(member)) {
-                    let record: VolumeRecord = recorded(state, &step::import(disk))?;
-                    volume.volume_id = record.volume_id;
-                    volume.array_name = record.array_name;
-                }
-                Ok(moved)
-            })
-            .collect()
+    /// The members as they are now: other servers, other volumes, the same identity. Who was given up isn't among
+    /// them.
+    pub(super) fn moved_members(&self, state: &protector_saga::State) -> StepResult<Vec<Member>> {
+        let mut all = Vec::new();
+        for member in &self.order.members {
+            if self.is_missing(state, member)? {
+                continue;
+            }
+            let server: ServerRecord = recorded(state, &step::boot(member))?;
+            let mut moved = member.clone();
+            moved.instance_id = server.server_id;
+            for (volume, disk) in moved.volumes.iter_mut().zip(self.disks_of(member)) {
+                let record: VolumeRecord = recorded(state, &step::import(disk))?;
+                volume.volume_id = record.volume_id;
+                volume.array_name = record.array_name;
+            }
+            all.push(moved);
+        }
+        Ok(all)
     }
 }
 

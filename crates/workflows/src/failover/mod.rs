@@ -1,10 +1,14 @@
-//! Planned failover: both sites are up, and nothing may be lost.
+//! Failover, planned and unplanned.
 //!
-//! The servers stop, the array sends what was written last, the other site's cloud takes clones of exactly that
+//! Planned: both sites are up, and nothing may be lost. The servers stop, the array sends what was written last, the other site's cloud takes clones of exactly that
 //! snapshot over and boots them. Until every server there is `ACTIVE` with its own disks (the pivot) any failure
 //! takes everything back: the clones, ports and servers go, replication runs on, the old servers start again.
 //! From the pivot on the group runs on the other site; what is left (locking the old servers, replicating the
 //! other way) is repeated until it is done.
+//!
+//! Unplanned: the other site is dead and isn't asked for anything. Its array is refused first, then the newest
+//! complete snapshot is chosen and the servers are made as they were last seen. Whoever can't be brought up is told
+//! and doesn't hold the others up.
 //!
 //! Fences stand before every create that a cloud would do twice: a clone's name is unique on the array, a
 //! managed volume has left that name, a port has its address and a boot volume serves one server only.
@@ -15,50 +19,72 @@ mod instances;
 mod keypairs;
 mod left_behind;
 mod names;
+mod partial;
+mod plans;
 mod preflight;
 mod progress;
+mod settle;
 mod storage;
+mod unplanned;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use protector_domain::{FailoverOrder, GroupStatus, Member, Outcome, Phase, ServerId, SyncStatus, VolumeId};
+use protector_domain::{FailoverOrder, Member, ServerId, SyncStatus, VolumeId};
 use protector_ports::cloud::{Access, Server, Volume};
 use protector_ports::error::PortResult;
-use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, StepPhase, Steps};
+use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
-use self::left_behind::LeftBehind;
+pub(crate) use self::facts::{Recording, record};
 use self::names::{Disk, disks, step};
-use self::progress::Ending;
 use crate::failure::{OrFail, StepResult, permanent};
-use crate::plan::{Shape, compensatable, pivot, retriable};
 use crate::polling::{Shared, until};
 use crate::world::World;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Planned,
+    Unplanned,
+}
 
 pub(crate) struct Failover {
     world: Arc<World>,
     order: FailoverOrder,
+    manner: Manner,
     dag: Dag,
     /// Lists that all waiting steps read together.
     source_servers: Shared<Server>,
     target_servers: Shared<Server>,
     target_volumes: Shared<Volume>,
+    /// The lost array's name, as this site's array knows it.
+    sender: OnceCell<String>,
 }
 
 impl Failover {
-    pub(crate) fn new(world: Arc<World>, order: FailoverOrder) -> Result<Self, DagError> {
-        let dag = plan(&world, &order)?;
-        Ok(Self {
+    pub(crate) fn planned(world: Arc<World>, order: FailoverOrder) -> Result<Self, DagError> {
+        let dag = plans::planned(&world.options, &order)?;
+        Ok(Self::new(world, order, Manner::Planned, dag))
+    }
+
+    pub(crate) fn unplanned(world: Arc<World>, order: FailoverOrder) -> Result<Self, DagError> {
+        let dag = plans::unplanned(&world.options, &order)?;
+        Ok(Self::new(world, order, Manner::Unplanned, dag))
+    }
+
+    fn new(world: Arc<World>, order: FailoverOrder, manner: Manner, dag: Dag) -> Self {
+        Self {
             world,
             order,
+            manner,
             dag,
             source_servers: Shared::new(),
             target_servers: Shared::new(),
             target_volumes: Shared::new(),
-        })
+            sender: OnceCell::new(),
+        }
     }
 
     fn member(&self, id: &str) -> StepResult<&Member> {
@@ -184,81 +210,40 @@ fn recorded<T: DeserializeOwned>(state: &State, step: &str) -> StepResult<T> {
     serde_json::from_value(output.clone()).or_fail()
 }
 
-fn plan(world: &World, order: &FailoverOrder) -> Result<Dag, DagError> {
-    let options = &world.options;
-    let (prepare, storage, instances, finish) = (
-        Phase::Prepare.as_str(),
-        Phase::StorageFailover.as_str(),
-        Phase::InstanceRecreation.as_str(),
-        Phase::Finalization.as_str(),
-    );
-    let minute = Duration::from_secs(60);
-    let mut nodes = vec![
-        compensatable(step::RECEIPT, &[], prepare).within(options.receipt_patience + minute),
-        compensatable(step::INSPECT, &[step::RECEIPT], prepare),
-        compensatable(step::PREFLIGHT, &[step::INSPECT], prepare),
-    ];
-    let mut stops = Vec::new();
-    for member in &order.members {
-        let name = step::stop(member);
-        nodes.push(
-            compensatable(&name, &[step::PREFLIGHT], storage)
-                .within(options.server_patience + minute)
-                .in_lane("stop", options.servers_at_once),
-        );
-        stops.push(name);
-    }
-    nodes.push(
-        compensatable(step::SNAPSHOT, &refs(&stops), storage).within(options.replication_patience + minute),
-    );
-    nodes.push(compensatable(step::FENCE, &[step::SNAPSHOT], storage));
-    let mut handed_over = Vec::new();
-    for disk in disks(order) {
-        nodes.push(compensatable(step::clone(disk), &[step::FENCE], storage).in_lane("clone", 16));
-        nodes.push(
-            compensatable(step::import(disk), &[&step::clone(disk)], storage)
-                .within(Duration::from_secs(600))
-                .in_lane("import", options.imports_at_once),
-        );
-        nodes.push(compensatable(
-            step::hand_over(disk),
-            &[&step::import(disk)],
-            storage,
-        ));
-        handed_over.push(step::hand_over(disk));
-    }
-    nodes.push(compensatable(step::VOLUME_GROUP, &refs(&handed_over), storage));
-    nodes.push(compensatable(step::KEYPAIRS, &[step::VOLUME_GROUP], instances));
-    let mut booted = Vec::new();
-    for member in &order.members {
-        nodes.push(compensatable(
-            step::ports(member),
-            &[step::VOLUME_GROUP],
-            instances,
-        ));
-        let name = step::boot(member);
-        nodes.push(
-            compensatable(&name, &[&step::ports(member), step::KEYPAIRS], instances)
-                .within(options.server_patience + minute)
-                .in_lane("boot", options.servers_at_once),
-        );
-        booted.push(name);
-    }
-    nodes.push(pivot(step::COMMIT, &refs(&booted), finish));
-    for member in &order.members {
-        nodes.push(retriable(step::lock(member), &[step::COMMIT], finish));
-    }
-    nodes.push(retriable(step::REVERSE, &[step::COMMIT], finish).within(Duration::from_secs(400)));
-    Dag::new(nodes)
-}
-
-fn refs(names: &[String]) -> Vec<&str> {
-    names.iter().map(String::as_str).collect()
-}
-
 /// A step's kind and, after a slash, which member or volume it is about.
 fn split(step: &str) -> (&str, &str) {
     step.split_once('/').unwrap_or((step, ""))
+}
+
+impl Failover {
+    async fn perform(&self, context: &StepContext<'_>) -> StepResult<Value> {
+        let (kind, which) = split(context.step);
+        let unplanned = self.manner == Manner::Unplanned;
+        match kind {
+            step::RECEIPT => self.await_receipt(context).await,
+            step::INSPECT if unplanned => self.recall().await,
+            step::INSPECT => self.inspect().await,
+            step::PREFLIGHT => self.preflight(context).await,
+            "stop-server" => self.stop(context, self.member(which)?).await,
+            step::SNAPSHOT => self.final_snapshot(context).await,
+            step::FENCE if unplanned => self.fence_target().await,
+            step::FENCE => self.fence().await,
+            step::CHOICE => self.choose_snapshot(context).await,
+            "clone-volume" => self.clone_volume(context, self.disk(which)?).await,
+            "import-volume" => self.import(context, self.disk(which)?).await,
+            "hand-over-volume" => self.hand_over(context, self.disk(which)?).await,
+            step::VOLUME_GROUP => self.join_volume_group(context, true).await,
+            step::KEYPAIRS => self.create_keypairs(context).await,
+            "create-ports" => self.create_ports(context, self.member(which)?).await,
+            "boot-server" => self.boot(context, self.member(which)?).await,
+            step::COMMIT if unplanned => self.verify_each(context).await,
+            step::COMMIT => self.verify(context).await,
+            "give-up" => self.clear(context, self.member(which)?).await,
+            "lock-old-server" => self.lock_old(self.member(which)?).await,
+            step::REVERSE => self.reverse_replication(context).await,
+            other => Err(permanent(format!("this release has no step '{other}'"))),
+        }
+    }
 }
 
 #[async_trait]
@@ -268,25 +253,9 @@ impl Steps for Failover {
     }
 
     async fn run(&self, context: StepContext<'_>) -> Result<Value, StepFailure> {
-        let (kind, which) = split(context.step);
-        match kind {
-            step::RECEIPT => self.await_receipt(&context).await,
-            step::INSPECT => self.inspect().await,
-            step::PREFLIGHT => self.preflight(&context).await,
-            "stop-server" => self.stop(&context, self.member(which)?).await,
-            step::SNAPSHOT => self.final_snapshot(&context).await,
-            step::FENCE => self.fence().await,
-            "clone-volume" => self.clone_volume(self.disk(which)?).await,
-            "import-volume" => self.import(&context, self.disk(which)?).await,
-            "hand-over-volume" => self.hand_over(&context, self.disk(which)?).await,
-            step::VOLUME_GROUP => self.join_volume_group(&context, true).await,
-            step::KEYPAIRS => self.create_keypairs(&context).await,
-            "create-ports" => self.create_ports(&context, self.member(which)?).await,
-            "boot-server" => self.boot(&context, self.member(which)?).await,
-            step::COMMIT => self.verify(&context).await,
-            "lock-old-server" => self.lock_old(self.member(which)?).await,
-            step::REVERSE => self.reverse_replication(&context).await,
-            other => Err(permanent(format!("this release has no step '{other}'"))),
+        match self.manner {
+            Manner::Planned => self.perform(&context).await,
+            Manner::Unplanned => self.perform_for_member(&context).await,
         }
     }
 
@@ -295,6 +264,7 @@ impl Steps for Failover {
         match kind {
             "stop-server" => self.start_again(&context, self.member(which)?).await,
             step::SNAPSHOT => self.remove_snapshot().await,
+            step::FENCE if self.manner == Manner::Unplanned => self.allow_replication(true).await,
             step::FENCE => self.unfence().await,
             "clone-volume" => self.destroy_clone(&context, self.disk(which)?).await,
             "import-volume" => self.release(&context, self.disk(which)?).await,
@@ -318,61 +288,7 @@ impl Steps for Failover {
     }
 
     async fn settle(&self, state: &State, outcome: SagaOutcome) -> Result<(), StepFailure> {
-        let ended = match outcome {
-            SagaOutcome::Completed => Outcome::Completed,
-            SagaOutcome::RolledBack if state.is_cancelled() => Outcome::Cancelled,
-            SagaOutcome::RolledBack => Outcome::RolledBack,
-            SagaOutcome::Abandoned => Outcome::Abandoned,
-        };
-        let moved = match outcome {
-            SagaOutcome::Completed => Some(self.moved_members(state).await?),
-            _ => None,
-        };
-        // Behind the pivot the new servers are the workload, and no remnants.
-        let stands = state
-            .step(step::COMMIT)
-            .is_some_and(|commit| commit.phase == StepPhase::Done);
-        let left_behind = match stands {
-            true => None,
-            false => Some(self.look_for_remnants(state).await),
-        };
-        let told = left_behind.as_ref().and_then(LeftBehind::told);
-        let reason = state.first_error().map(|(_, message)| message.to_owned());
-        let now = self.world.clock.now();
-        self.world
-            .change_group(self.order.group, state.claim(), |group| {
-                if group
-                    .document
-                    .open_intent()
-                    .is_none_or(|intent| intent.operation_id != self.order.operation)
-                {
-                    return Ok(None);
-                }
-                group.document.close(self.order.operation, ended);
-                group.document.touch(now);
-                group.sync.status = SyncStatus::Pending;
-                if let Some(members) = &moved {
-                    group.document.stamp.epoch = self.order.epoch;
-                    group.document.current_primary_site_id = self.order.target;
-                    group.document.failover_count += 1;
-                    group.document.members = members.clone();
-                }
-                match ended {
-                    Outcome::Abandoned => group.set_status(GroupStatus::Error, reason.clone()).or_fail()?,
-                    _ => group.set_status(group.resting_status(), None).or_fail()?,
-                }
-                let mut line = format!("failover {} ended: {}", self.order.operation, ended.as_str());
-                if let Some(told) = &told {
-                    line = format!("{line}. {told}");
-                }
-                Ok(Some(line))
-            })
-            .await?;
-        let ending = Ending {
-            outcome: ended,
-            left_behind,
-        };
-        self.show_progress(state, Some(&ending)).await
+        self.close(state, outcome).await
     }
 }
 

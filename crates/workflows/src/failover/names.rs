@@ -90,6 +90,7 @@ pub(super) mod step {
     pub(crate) const PREFLIGHT: &str = "preflight";
     pub(crate) const SNAPSHOT: &str = "final-snapshot";
     pub(crate) const FENCE: &str = "fence-replication";
+    pub(crate) const CHOICE: &str = "choose-snapshot";
     pub(crate) const VOLUME_GROUP: &str = "join-consistency-group";
     pub(crate) const KEYPAIRS: &str = "create-keypairs";
     pub(crate) const COMMIT: &str = "commit";
@@ -112,6 +113,9 @@ pub(super) mod step {
     }
     pub(crate) fn boot(member: &Member) -> String {
         format!("boot-server/{}", member.id)
+    }
+    pub(crate) fn give_up(member: &Member) -> String {
+        format!("give-up/{}", member.id)
     }
     pub(crate) fn lock(member: &Member) -> String {
         format!("lock-old-server/{}", member.id)

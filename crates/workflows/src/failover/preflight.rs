@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use protector_domain::{FlavorId, MemberId, NetworkId, PortId, ProjectId, SecurityGroupId, SubnetId};
+use protector_domain::{FlavorId, Member, MemberId, NetworkId, PortId, ProjectId, SecurityGroupId, SubnetId};
 use protector_ports::cloud::{
     Access, AddressPair, Flavor, Network, Port, Room, SecurityGroup, Server, Subnet,
 };
 use protector_ports::error::Absent;
-use protector_saga::StepContext;
+use protector_saga::{FailureClass, StepContext, StepFailure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::facts::{Facts, MemberFacts};
 use super::names::{disks, port_description};
-use super::{Failover, recorded, step};
+use super::{Failover, Manner, recorded, step};
 use crate::ImportAs;
 use crate::failure::{OrFail, StepResult, permanent};
 
@@ -45,6 +45,9 @@ pub(super) struct MemberPlan {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct TargetPlan {
     pub(super) members: BTreeMap<MemberId, MemberPlan>,
+    /// Who can't be brought up, and why.
+    #[serde(default)]
+    pub(super) blocked: BTreeMap<MemberId, String>,
     pub(super) project: ProjectId,
     /// Where the volumes are managed into, and as what.
     pub(super) volume_host: String,
@@ -69,7 +72,9 @@ impl Failover {
         let world = &self.world;
         let facts: Facts = recorded(context.state, step::INSPECT)?;
         let group = world.group(self.order.group).await?;
-        self.check_arrays().await?;
+        if self.manner == Manner::Planned {
+            self.check_arrays().await?;
+        }
         let tenant = world
             .directory
             .tenant(self.order.target, &group)
@@ -96,51 +101,85 @@ impl Failover {
         self.check_type_is_visible(&tenant, &wanted.name).await?;
         let volume_host = self.volume_host(&service, &wanted.name).await?;
 
-        let mut members = BTreeMap::new();
-        let mut missing_keypairs = BTreeSet::new();
-        for member in &self.order.members {
-            let of = facts
-                .members
-                .get(&member.id)
-                .ok_or_else(|| permanent("the inspection missed a member"))?;
-            let flavor_id = self.flavor(&target, &of.server)?;
-            let ports = of
-                .ports
-                .iter()
-                .enumerate()
-                .map(|(index, port)| self.port(&target, &facts, of, port, index))
-                .collect::<StepResult<Vec<_>>>()?;
-            let key = self.keypair(&tenant, of).await?;
-            if let Some((name, false)) = &key {
-                missing_keypairs.insert(name.clone());
-            }
-            let availability_zone = of
-                .server
-                .availability_zone
-                .as_ref()
-                .and_then(|zone| self.order.mappings.availability_zones.get(zone))
-                .cloned();
-            members.insert(
-                member.id,
-                MemberPlan {
-                    flavor_id,
-                    availability_zone,
-                    key_name: key.map(|(name, _)| name),
-                    ports,
-                },
-            );
-        }
-        self.check_addresses(&service, &members).await?;
-        self.check_room(&tenant, &service, &target, &members, &wanted.name)
-            .await?;
-        serde_json::to_value(TargetPlan {
-            members,
+        let mut plan = TargetPlan {
+            members: BTreeMap::new(),
+            blocked: BTreeMap::new(),
             project,
             volume_host,
             volume_type: wanted.name.clone(),
-            missing_keypairs,
-        })
-        .or_fail()
+            missing_keypairs: BTreeSet::new(),
+        };
+        for member in &self.order.members {
+            match self.plan_member(member, &facts, &target, &tenant).await {
+                Ok((of, key)) => {
+                    plan.missing_keypairs.extend(key);
+                    plan.members.insert(member.id, of);
+                }
+                Err(failure) => self.block(&mut plan, member, failure)?,
+            }
+        }
+        self.check_addresses(&service, &mut plan).await?;
+        match plan.blocked.values().next() {
+            Some(reason) if plan.members.is_empty() => return Err(permanent(reason.clone())),
+            _ => {}
+        }
+        // In need as many are brought up as there is room for; each create tells for itself.
+        if self.manner == Manner::Planned {
+            self.check_room(&tenant, &service, &target, &plan.members, &wanted.name)
+                .await?;
+        }
+        serde_json::to_value(plan).or_fail()
+    }
+
+    /// Nobody waits for one who can't be brought up; but where all move or none, all wait.
+    fn block(&self, plan: &mut TargetPlan, member: &Member, failure: StepFailure) -> StepResult<()> {
+        if self.manner == Manner::Planned || failure.class != FailureClass::Permanent {
+            return Err(failure);
+        }
+        plan.members.remove(&member.id);
+        plan.blocked.insert(member.id, failure.message);
+        Ok(())
+    }
+
+    /// How a member's twin is to be, and a keypair that has to be made for it.
+    async fn plan_member(
+        &self,
+        member: &Member,
+        facts: &Facts,
+        target: &Target,
+        tenant: &Access,
+    ) -> StepResult<(MemberPlan, Option<String>)> {
+        let of = facts.members.get(&member.id).ok_or_else(|| {
+            permanent(format!(
+                "Nothing is recorded of server '{}', so it can't be made anew: it was protected too shortly before.",
+                member.instance_name
+            ))
+        })?;
+        let flavor_id = self.flavor(target, &of.server)?;
+        let ports = of
+            .ports
+            .iter()
+            .enumerate()
+            .map(|(index, port)| self.port(target, facts, of, port, index))
+            .collect::<StepResult<Vec<_>>>()?;
+        let key = self.keypair(tenant, of).await?;
+        let missing = key
+            .as_ref()
+            .filter(|(_, there)| !there)
+            .map(|(name, _)| name.clone());
+        let availability_zone = of
+            .server
+            .availability_zone
+            .as_ref()
+            .and_then(|zone| self.order.mappings.availability_zones.get(zone))
+            .cloned();
+        let plan = MemberPlan {
+            flavor_id,
+            availability_zone,
+            key_name: key.map(|(name, _)| name),
+            ports,
+        };
+        Ok((plan, missing))
     }
 
     async fn check_arrays(&self) -> StepResult<()> {
@@ -361,56 +400,55 @@ impl Failover {
     }
 
     /// No wanted address may be somebody else's.
-    async fn check_addresses(
-        &self,
-        service: &Access,
-        members: &BTreeMap<MemberId, MemberPlan>,
-    ) -> StepResult<()> {
-        let networks: BTreeSet<&NetworkId> = members
+    async fn check_addresses(&self, service: &Access, plan: &mut TargetPlan) -> StepResult<()> {
+        let networks: BTreeSet<NetworkId> = plan
+            .members
             .values()
-            .flat_map(|plan| plan.ports.iter().map(|port| &port.network_id))
+            .flat_map(|of| of.ports.iter().map(|port| port.network_id.clone()))
             .collect();
-        for network in networks {
-            let ports = self.world.cloud.ports(service, Some(network)).await.or_fail()?;
-            for (member, plan) in members {
-                for (index, wanted) in plan
-                    .ports
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, port)| port.network_id == *network)
-                {
-                    let ours = self
-                        .order
-                        .members
-                        .iter()
-                        .find(|one| one.id == *member)
-                        .map(|one| port_description(&self.order, one, index));
-                    for taken in ports
-                        .iter()
-                        .filter(|port| Some(&port.description) != ours.as_ref())
-                    {
-                        let address = wanted
-                            .fixed_ips
-                            .iter()
-                            .filter_map(|(_, ip)| ip.as_ref())
-                            .find(|ip| taken.fixed_ips.iter().any(|have| have.ip_address == **ip));
-                        if let Some(address) = address {
-                            return Err(permanent(format!(
-                                "Address {address} is taken at site '{}' by port {} ({}): free it, or map the network to another one.",
-                                service.site_name, taken.id, taken.device_owner
-                            )));
-                        }
-                        if taken.mac_address.eq_ignore_ascii_case(&wanted.mac_address) {
-                            return Err(permanent(format!(
-                                "MAC address {} is taken at site '{}' by port {} on the same network.",
-                                wanted.mac_address, service.site_name, taken.id
-                            )));
-                        }
-                    }
-                }
+        let mut there = Vec::new();
+        for network in &networks {
+            there.extend(self.world.cloud.ports(service, Some(network)).await.or_fail()?);
+        }
+        for member in &self.order.members {
+            let Some(of) = plan.members.get(&member.id) else {
+                continue;
+            };
+            if let Some(taken) = self.taken(member, of, &there, &service.site_name) {
+                self.block(plan, member, permanent(taken))?;
             }
         }
         Ok(())
+    }
+
+    /// What of a member's wishes is somebody else's already.
+    fn taken(&self, member: &Member, plan: &MemberPlan, there: &[Port], site: &str) -> Option<String> {
+        for (index, wanted) in plan.ports.iter().enumerate() {
+            let ours = port_description(&self.order, member, index);
+            let others = there
+                .iter()
+                .filter(|port| port.network_id == wanted.network_id && port.description != ours);
+            for other in others {
+                let address = wanted
+                    .fixed_ips
+                    .iter()
+                    .filter_map(|(_, ip)| ip.as_ref())
+                    .find(|ip| other.fixed_ips.iter().any(|have| have.ip_address == **ip));
+                if let Some(address) = address {
+                    return Some(format!(
+                        "Address {address} is taken at site '{site}' by port {} ({}): free it, or map the network to another one.",
+                        other.id, other.device_owner
+                    ));
+                }
+                if other.mac_address.eq_ignore_ascii_case(&wanted.mac_address) {
+                    return Some(format!(
+                        "MAC address {} is taken at site '{site}' by port {} on the same network.",
+                        wanted.mac_address, other.id
+                    ));
+                }
+            }
+        }
+        None
     }
 
     /// Quotas of the tenant's project, and of the service's, in which the volumes are for a moment.

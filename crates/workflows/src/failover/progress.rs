@@ -6,6 +6,8 @@ use protector_saga::{FailureClass, Node, State, StepState};
 use serde_json::json;
 
 use super::left_behind::LeftBehind;
+use super::partial::{Committed, given_up_at};
+use super::unplanned::{Choice, data_of};
 use super::{Failover, ServerRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
 
@@ -37,7 +39,10 @@ impl Failover {
         operation.started_at.get_or_insert(now);
         operation.waiting_for = state.waiting_for_operator().map(|_| "operator".to_owned());
         operation.error_message = state.first_error().map(|(_, message)| message.to_owned());
-        operation.steps = state.steps().map(|(node, step)| report(node, step)).collect();
+        operation.steps = state
+            .steps()
+            .map(|(node, step)| report(state, node, step))
+            .collect();
         operation.current_step = state
             .steps()
             .find(|(_, step)| matches!(step.phase, StepPhase::Running | StepPhase::Undoing))
@@ -86,10 +91,10 @@ impl Failover {
             operation.waiting_for = None;
             operation.current_step = None;
             operation.completed_at.get_or_insert(now);
-            if *outcome == Outcome::Completed {
+            if matches!(outcome, Outcome::Completed | Outcome::Partial) {
                 operation.status = OperationStatus::Completed;
                 operation.progress = 100;
-                operation.error_message = None;
+                operation.error_message = self.told_of_missing(state);
                 operation.result_data = self.result(state);
             } else {
                 operation.status = OperationStatus::Failed;
@@ -106,6 +111,28 @@ impl Failover {
         }
     }
 
+    /// Who isn't there, where the others are.
+    fn told_of_missing(&self, state: &State) -> Option<String> {
+        let committed: Committed = recorded(state, step::COMMIT).ok()?;
+        let reasons: Vec<String> = self
+            .order
+            .members
+            .iter()
+            .filter_map(|member| {
+                let reason = committed.given_up.get(&member.id)?;
+                Some(format!("{}: {reason}", member.instance_name))
+            })
+            .collect();
+        (!reasons.is_empty()).then(|| {
+            format!(
+                "{} of {} servers could not be brought up. {}",
+                reasons.len(),
+                self.order.members.len(),
+                reasons.join(" ")
+            )
+        })
+    }
+
     fn result(&self, state: &State) -> serde_json::Value {
         let created: Vec<serde_json::Value> = self
             .order
@@ -117,6 +144,22 @@ impl Failover {
             })
             .collect();
         let mut result = json!({ "instances_created": created });
+        if let Ok(choice) = recorded::<Choice>(state, step::CHOICE) {
+            result["snapshot"] = data_of(&choice);
+        }
+        if let Ok(committed) = recorded::<Committed>(state, step::COMMIT)
+            && !committed.given_up.is_empty()
+        {
+            result["members_failed"] = self
+                .order
+                .members
+                .iter()
+                .filter_map(|member| {
+                    let reason = committed.given_up.get(&member.id)?;
+                    Some(json!({ "id": member.id, "name": member.instance_name, "reason": reason }))
+                })
+                .collect();
+        }
         if let Some(reverse) = state
             .output(step::REVERSE)
             .and_then(|output| output.get("reverse_replication"))
@@ -134,7 +177,9 @@ fn label_of<'a>(state: &'a State, step: &str) -> Option<&'a str> {
         .map(|(node, _)| node.label.as_str())
 }
 
-fn report(node: &Node, step: &StepState) -> StepReport {
+fn report(state: &State, node: &Node, step: &StepState) -> StepReport {
+    // For its member the step has failed, though the failover goes on.
+    let given_up = given_up_at(state, &node.name);
     let phase = Phase::ALL
         .into_iter()
         .find(|phase| phase.as_str() == node.label)
@@ -147,13 +192,22 @@ fn report(node: &Node, step: &StepState) -> StepReport {
     StepReport {
         name: node.name.clone(),
         phase,
-        state: step.phase.as_str().to_owned(),
+        state: match given_up {
+            Some(_) => "failed".to_owned(),
+            None => step.phase.as_str().to_owned(),
+        },
         attempts: step.attempts,
         started_at: step.started_at,
         completed_at: step.ended_at,
-        error: step.error.as_ref().map(|(kind, message)| StepError {
-            class: class(kind).to_owned(),
-            message: message.clone(),
-        }),
+        error: match given_up {
+            Some(message) => Some(StepError {
+                class: class(&FailureClass::Permanent).to_owned(),
+                message,
+            }),
+            None => step.error.as_ref().map(|(kind, message)| StepError {
+                class: class(kind).to_owned(),
+                message: message.clone(),
+            }),
+        },
     }
 }

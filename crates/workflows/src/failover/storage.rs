@@ -1,12 +1,13 @@
 //! The data's way over the arrays: the last snapshot, the fence, the clones, and replication the other way.
 
 use protector_domain::VolumeId;
-use protector_ports::array::ArrayPair;
+use protector_ports::array::{ArrayAccess, ArrayPair};
 use protector_saga::StepContext;
 use serde_json::{Value, json};
 
 use super::names::{Disk, clone_name, disks, mark, suffix};
-use super::{Failover, VolumeRecord, recorded, step};
+use super::unplanned::Choice;
+use super::{Failover, Manner, VolumeRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, While, permanent};
 use crate::polling::until;
 
@@ -14,11 +15,30 @@ impl Failover {
     /// The arrays, from where the group runs to where it goes.
     pub(super) async fn pair(&self) -> StepResult<ArrayPair> {
         let group = self.world.group(self.order.group).await?;
-        self.world
-            .directory
-            .arrays(&group, self.order.source)
+        let (directory, source) = (&self.world.directory, self.order.source);
+        if self.manner == Manner::Planned {
+            return directory.arrays(&group, source).await.or_fail();
+        }
+        let target = directory.array(&group, self.order.target).await.or_fail()?;
+        let sender = self.sender(&target).await?;
+        directory
+            .array_without_source(&group, source, sender)
             .await
             .or_fail()
+    }
+
+    /// The lost array's name.
+    pub(super) async fn sender(&self, target: &ArrayAccess) -> StepResult<String> {
+        let ask = || self.world.array.sender(target, &self.order.array_group);
+        self.sender.get_or_try_init(ask).await.cloned().or_fail()
+    }
+
+    /// The end of the name of the snapshot that the clones are made of.
+    fn replica_suffix(&self, context: &StepContext<'_>) -> StepResult<String> {
+        Ok(match self.manner {
+            Manner::Planned => suffix(&self.order),
+            Manner::Unplanned => recorded::<Choice>(context.state, step::CHOICE)?.suffix,
+        })
     }
 
     pub(super) async fn final_snapshot(&self, context: &StepContext<'_>) -> StepResult<Value> {
@@ -89,7 +109,7 @@ impl Failover {
             .or_fail()
     }
 
-    pub(super) async fn clone_volume(&self, disk: Disk<'_>) -> StepResult<Value> {
+    pub(super) async fn clone_volume(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
         // A clone that Cinder has taken over already has left its first name.
         if self.imported(disk).await?.is_some() {
             return Ok(Value::Null);
@@ -101,7 +121,7 @@ impl Failover {
             .clone_volume(
                 &pair,
                 &self.order.array_group,
-                &suffix(&self.order),
+                &self.replica_suffix(context)?,
                 &disk.volume.array_name,
                 &name,
                 &mark(&self.order, disk),

@@ -1,0 +1,181 @@
+//! How a failover is written down when it has ended: in the group's document, which both sites share, and in the
+//! operation's row.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use protector_domain::{
+    Group, GroupStatus, Intent, IntentState, Member, MemberId, MemberStatus, OperationKind, Outcome,
+    SyncStatus,
+};
+use protector_saga::{SagaOutcome, State, StepPhase};
+
+use super::left_behind::LeftBehind;
+use super::names::step;
+use super::partial::Committed;
+use super::progress::Ending;
+use super::{Failover, Manner, recorded};
+use crate::failure::{OrFail, StepResult};
+
+/// Where the group runs from now on, with whom.
+struct Move {
+    members: Vec<Member>,
+    given_up: BTreeMap<MemberId, String>,
+}
+
+/// What is to be written.
+struct End {
+    outcome: Outcome,
+    moved: Option<Move>,
+    /// What is still lying about.
+    told: Option<String>,
+    reason: Option<String>,
+    now: DateTime<Utc>,
+}
+
+impl Failover {
+    pub(super) async fn close(&self, state: &State, outcome: SagaOutcome) -> StepResult<()> {
+        let moved = match outcome {
+            SagaOutcome::Completed => Some(Move {
+                members: self.moved_members(state)?,
+                given_up: match self.manner {
+                    Manner::Planned => BTreeMap::new(),
+                    Manner::Unplanned => recorded::<Committed>(state, step::COMMIT)?.given_up,
+                },
+            }),
+            _ => None,
+        };
+        let outcome = match outcome {
+            SagaOutcome::Completed if moved.as_ref().is_some_and(|moved| !moved.given_up.is_empty()) => {
+                Outcome::Partial
+            }
+            SagaOutcome::Completed => Outcome::Completed,
+            SagaOutcome::RolledBack if state.is_cancelled() => Outcome::Cancelled,
+            SagaOutcome::RolledBack => Outcome::RolledBack,
+            SagaOutcome::Abandoned => Outcome::Abandoned,
+        };
+        // Behind the pivot the new servers are the workload, and no remnants.
+        let stands = state
+            .step(step::COMMIT)
+            .is_some_and(|commit| commit.phase == StepPhase::Done);
+        let left_behind = match stands {
+            true => None,
+            false => Some(self.look_for_remnants(state).await),
+        };
+        let end = End {
+            outcome,
+            moved,
+            told: left_behind.as_ref().and_then(LeftBehind::told),
+            reason: state.first_error().map(|(_, message)| message.to_owned()),
+            now: self.world.clock.now(),
+        };
+        self.world
+            .change_group(self.order.group, state.claim(), |group| {
+                let written = match self.manner {
+                    Manner::Planned => self.end_planned(group, &end)?,
+                    Manner::Unplanned => self.end_unplanned(group, &end)?,
+                };
+                Ok(written.then(|| self.line(&end)))
+            })
+            .await?;
+        let ending = Ending { outcome, left_behind };
+        self.show_progress(state, Some(&ending)).await
+    }
+
+    fn line(&self, end: &End) -> String {
+        let line = format!(
+            "failover {} ended: {}",
+            self.order.operation,
+            end.outcome.as_str()
+        );
+        match &end.told {
+            Some(told) => format!("{line}. {told}"),
+            None => line,
+        }
+    }
+
+    /// False where it was written before.
+    fn end_planned(&self, group: &mut Group, end: &End) -> StepResult<bool> {
+        let announced = group.document.open_intent();
+        if announced.is_none_or(|intent| intent.operation_id != self.order.operation) {
+            return Ok(false);
+        }
+        group.document.close(self.order.operation, end.outcome);
+        group.document.touch(end.now);
+        group.sync.status = SyncStatus::Pending;
+        if let Some(moved) = &end.moved {
+            self.relocate(group, moved);
+        }
+        match end.outcome {
+            Outcome::Abandoned => group.set_status(GroupStatus::Error, end.reason.clone()),
+            _ => group.set_status(group.resting_status(), None),
+        }
+        .or_fail()?;
+        Ok(true)
+    }
+
+    /// The start of an unplanned failover is in no document, so its end is the first that the document tells.
+    fn end_unplanned(&self, group: &mut Group, end: &End) -> StepResult<bool> {
+        let mut told = group.document.intents.iter();
+        if told.any(|intent| intent.operation_id == self.order.operation)
+            || group.status != GroupStatus::FailingOver
+        {
+            return Ok(false);
+        }
+        if let Some(moved) = &end.moved {
+            group.document.open(Intent {
+                operation_id: self.order.operation,
+                kind: OperationKind::Failover,
+                reserved_epoch: self.order.epoch,
+                state: IntentState::Closed(end.outcome),
+            });
+            group.document.touch(end.now);
+            group.sync.status = SyncStatus::Pending;
+            self.relocate(group, moved);
+            for member in &self.order.members {
+                match moved.given_up.get(&member.id) {
+                    Some(reason) => {
+                        group.set_member(member.id, MemberStatus::Error, Some(reason.clone()), end.now);
+                    }
+                    None => group.set_member(member.id, MemberStatus::Protected, None, end.now),
+                }
+            }
+        }
+        let here = group.document.current_primary_site_id == self.order.target;
+        let missing = group
+            .document
+            .members
+            .iter()
+            .any(|member| group.member_status(member.id) == MemberStatus::Error);
+        let next = match end.outcome {
+            Outcome::Abandoned => GroupStatus::Error,
+            _ if here && missing => GroupStatus::FailedOverPartial,
+            _ => group.resting_status(),
+        };
+        let reason = match next {
+            GroupStatus::Error => end.reason.clone(),
+            GroupStatus::FailedOverPartial => Some(
+                "Some servers are missing here; `openstack protector protection-group member-list` names them, and the same failover again tries them once more."
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        group.set_status(next, reason).or_fail()?;
+        Ok(true)
+    }
+
+    fn relocate(&self, group: &mut Group, moved: &Move) {
+        let document = &mut group.document;
+        // A retry for the members that were missing moves nothing that has moved already.
+        if document.current_primary_site_id != self.order.target {
+            document.stamp.epoch = self.order.epoch;
+            document.current_primary_site_id = self.order.target;
+            document.failover_count += 1;
+        }
+        for member in &mut document.members {
+            if let Some(new) = moved.members.iter().find(|new| new.id == member.id) {
+                *member = new.clone();
+            }
+        }
+    }
+}

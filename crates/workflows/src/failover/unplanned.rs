@@ -1,0 +1,217 @@
+//! What an unplanned failover does in its own way: the other site is dead, or given up for dead, and nothing here
+//! asks it anything. What its servers looked like was recorded before; what its array sent last is here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use protector_domain::{Member, MemberId};
+use protector_ports::array::Replica;
+use protector_saga::StepContext;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::facts::{Facts, Recording};
+use super::{Failover, recorded, step};
+use crate::failure::{OrFail, StepResult, permanent};
+
+/// The snapshot that everything is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Choice {
+    pub(super) suffix: String,
+    /// When the lost array took it: what was written later is lost.
+    pub(super) created: DateTime<Utc>,
+    /// Members that are in no snapshot as a whole.
+    #[serde(default)]
+    pub(super) lost: BTreeMap<MemberId, String>,
+}
+
+impl Failover {
+    /// What was last seen of the servers, in place of a look at them.
+    pub(super) async fn recall(&self) -> StepResult<Value> {
+        let group = self.world.group(self.order.group).await?;
+        let site = self.world.directory.site(self.order.source).await.or_fail()?.name;
+        let Some(kept) = self.world.store.facts(self.order.group).await.or_fail()? else {
+            return Err(permanent(format!(
+                "What the servers of protection group '{}' look like was never read from site '{site}' while it was up, so they can't be made anew. This site's protector-engine reads it by itself when it has service credentials for site '{site}'.",
+                group.document.name
+            )));
+        };
+        let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
+        tracing::info!(operation = %self.order.operation, read_at = %kept.read_at, "the servers are made as they were last seen");
+        serde_json::to_value(recording.facts).or_fail()
+    }
+
+    /// User data is kept apart: it may hold secrets, and the journal holds none.
+    pub(super) async fn recalled_user_data(&self, member: &Member) -> StepResult<Option<String>> {
+        let kept = self.world.store.facts(self.order.group).await.or_fail()?;
+        let Some(kept) = kept else { return Ok(None) };
+        let mut recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
+        Ok(recording.user_data.remove(&member.id))
+    }
+
+    /// From here on the lost array's snapshots are refused, should it come back.
+    pub(super) async fn fence_target(&self) -> StepResult<Value> {
+        self.allow_replication(false).await?;
+        Ok(Value::Null)
+    }
+
+    pub(super) async fn allow_replication(&self, allowed: bool) -> StepResult<()> {
+        let pair = self.pair().await?;
+        let sender = self.sender(&pair.target).await?;
+        self.world
+            .array
+            .set_allowed(&pair.target, &sender, &self.order.array_group, allowed)
+            .await
+            .or_fail()
+    }
+
+    pub(super) async fn choose_snapshot(&self, context: &StepContext<'_>) -> StepResult<Value> {
+        let pair = self.pair().await?;
+        let sender = self.sender(&pair.target).await?;
+        let group = &self.order.array_group;
+        let replicas = self
+            .world
+            .array
+            .replicas(&pair.target, &sender, group)
+            .await
+            .or_fail()?;
+        let facts: Facts = recorded(context.state, step::INSPECT)?;
+        let wanted: Vec<&Member> = self
+            .order
+            .members
+            .iter()
+            .filter(|member| facts.members.contains_key(&member.id))
+            .collect();
+        let choice = choose(&replicas, &wanted).ok_or_else(|| {
+            permanent(format!(
+                "Volume manage failed: no replicated snapshot found for any server of array protection group '{group}' on the array of this site. Verify replication policy and RPO."
+            ))
+        })?;
+        serde_json::to_value(choice).or_fail()
+    }
+}
+
+/// The newest complete snapshot that holds every member that any complete snapshot holds as a whole. Where no
+/// snapshot holds all of these, the one that holds the most of them, and of equal ones the newest.
+fn choose(newest_first: &[Replica], members: &[&Member]) -> Option<Choice> {
+    let complete: Vec<&Replica> = newest_first
+        .iter()
+        .filter(|replica| replica.is_complete())
+        .collect();
+    let held = |replica: &Replica| -> BTreeSet<MemberId> {
+        members
+            .iter()
+            .filter(|member| {
+                let mut volumes = member.volumes.iter();
+                volumes.all(|volume| replica.volumes.contains(&volume.array_name))
+            })
+            .map(|member| member.id)
+            .collect()
+    };
+    let mut best: Option<(&Replica, BTreeSet<MemberId>)> = None;
+    for replica in complete {
+        let here = held(replica);
+        let better = match &best {
+            None => !here.is_empty(),
+            Some((chosen, most)) => {
+                here.len() > most.len() || (here.len() == most.len() && replica.created > chosen.created)
+            }
+        };
+        if better {
+            best = Some((replica, here));
+        }
+    }
+    let (chosen, held) = best?;
+    let lost = members
+        .iter()
+        .filter(|member| !held.contains(&member.id))
+        .map(|member| {
+            let reason = format!(
+                "Volume manage failed: no replicated snapshot found for the volumes of server '{}' in '{}'. Verify replication policy and RPO.",
+                member.instance_name, chosen.suffix
+            );
+            (member.id, reason)
+        })
+        .collect();
+    Some(Choice {
+        suffix: chosen.suffix.clone(),
+        created: chosen.created,
+        lost,
+    })
+}
+
+/// What `result_data` says of the data's age.
+pub(super) fn data_of(choice: &Choice) -> Value {
+    json!({ "suffix": choice.suffix, "created": choice.created })
+}
+
+#[cfg(test)]
+mod tests {
+    use protector_domain::{MemberVolume, ServerId, VolumeId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn member(name: &str, volumes: &[&str]) -> Member {
+        Member {
+            id: MemberId(Uuid::new_v4()),
+            instance_id: ServerId::new(Uuid::new_v4().to_string()).unwrap(),
+            instance_name: name.to_owned(),
+            volumes: volumes
+                .iter()
+                .map(|volume| MemberVolume {
+                    volume_id: VolumeId::new(Uuid::new_v4().to_string()).unwrap(),
+                    array_name: (*volume).to_owned(),
+                    device: "/dev/vda".to_owned(),
+                    boot: true,
+                    size_gb: 1,
+                })
+                .collect(),
+        }
+    }
+
+    fn replica(age_seconds: i64, complete: bool, volumes: &[&str]) -> Replica {
+        let created = DateTime::from_timestamp(1_000_000 - age_seconds, 0).unwrap();
+        Replica {
+            suffix: format!("s{age_seconds}"),
+            created,
+            progress: if complete { 1.0 } else { 0.5 },
+            completed: complete.then_some(created),
+            volumes: volumes.iter().map(|volume| (*volume).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_newest_complete_snapshot_that_holds_everybody() {
+        let (web, db) = (member("web", &["w"]), member("db", &["d1", "d2"]));
+        let replicas = [
+            replica(10, false, &["w", "d1", "d2"]),
+            replica(20, true, &["w", "d1", "d2"]),
+            replica(30, true, &["w", "d1", "d2"]),
+        ];
+        let choice = choose(&replicas, &[&web, &db]).unwrap();
+        assert_eq!((choice.suffix.as_str(), choice.lost.len()), ("s20", 0));
+    }
+
+    #[test]
+    fn a_member_of_an_older_snapshot_alone_is_not_left_behind_for_a_newer_one() {
+        let (web, db) = (member("web", &["w"]), member("db", &["d1", "d2"]));
+        // The newest lacks one disk of db.
+        let replicas = [
+            replica(10, true, &["w", "d1"]),
+            replica(20, true, &["w", "d1", "d2"]),
+        ];
+        let choice = choose(&replicas, &[&web, &db]).unwrap();
+        assert_eq!((choice.suffix.as_str(), choice.lost.len()), ("s20", 0));
+    }
+
+    #[test]
+    fn who_is_in_no_snapshot_is_lost_and_named() {
+        let (web, late) = (member("web", &["w"]), member("late", &["l"]));
+        let choice = choose(&[replica(10, true, &["w"])], &[&web, &late]).unwrap();
+        assert_eq!(choice.lost.keys().collect::<Vec<_>>(), [&late.id]);
+        assert!(choice.lost[&late.id].contains("'late'"));
+        assert_eq!(choose(&[replica(10, true, &["x"])], &[&web, &late]), None);
+        assert_eq!(choose(&[], &[&web]), None);
+    }
+}

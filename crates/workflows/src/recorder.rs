@@ -1,0 +1,139 @@
+//! Reads what the groups' servers look like while their cloud is alive, so that the other site can make them anew
+//! when it is dead.
+//!
+//! Each site's engine reads for itself, where the group runs, with the credentials that it has for that cloud.
+//! What can't be read now stays as it was read before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use protector_domain::{Group, GroupId, GroupStatus};
+use protector_ports::store::{GroupFilter, Page, RecordedFacts};
+use tokio_util::sync::CancellationToken;
+
+use crate::Workflows;
+use crate::failover::{Recording, record};
+use crate::failure::{OrFail, StepResult};
+use crate::world::World;
+
+/// How soon a group that couldn't be read is tried again.
+const AGAIN: TimeDelta = TimeDelta::seconds(60);
+
+pub struct Recorder {
+    world: Arc<World>,
+    /// When a group was last tried.
+    tried: HashMap<GroupId, DateTime<Utc>>,
+}
+
+impl Recorder {
+    pub fn of(workflows: &Workflows) -> Self {
+        Self {
+            world: workflows.world.clone(),
+            tried: HashMap::new(),
+        }
+    }
+
+    pub async fn run(mut self, stop: CancellationToken) {
+        let pause = self.world.options.poll.max(Duration::from_millis(500));
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = self.round() => {}
+                () = stop.cancelled() => return,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn round(&mut self) {
+        let groups = match self
+            .world
+            .store
+            .groups(&GroupFilter::default(), &Page::default())
+            .await
+        {
+            Ok(groups) => groups,
+            Err(error) => {
+                tracing::debug!(%error, "no groups to read facts of");
+                return;
+            }
+        };
+        // While a failover is under way, nothing of ours knocks at a site that may be dead.
+        if groups
+            .iter()
+            .any(|group| group.status == GroupStatus::FailingOver)
+        {
+            return;
+        }
+        self.tried
+            .retain(|id, _| groups.iter().any(|group| group.id() == *id));
+        for group in groups {
+            match self.is_due(&group).await {
+                Ok(true) => self.read(&group).await,
+                Ok(false) => {}
+                Err(failure) => tracing::debug!(reason = failure.message, "facts can't be looked up"),
+            }
+        }
+    }
+
+    /// Old, of another site, or lacking a member.
+    async fn is_due(&self, group: &Group) -> StepResult<bool> {
+        if group.status.is_in_transit() || group.document.members.is_empty() {
+            return Ok(false);
+        }
+        let now = self.world.clock.now();
+        if self.tried.get(&group.id()).is_some_and(|at| now - *at < AGAIN) {
+            return Ok(false);
+        }
+        let Some(kept) = self.world.store.facts(group.id()).await.or_fail()? else {
+            return Ok(true);
+        };
+        let old = TimeDelta::from_std(self.world.options.facts_age).unwrap_or(TimeDelta::minutes(10));
+        if kept.site != group.document.current_primary_site_id || now - kept.read_at > old {
+            return Ok(true);
+        }
+        let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
+        Ok(!recording.knows(&group.document.members))
+    }
+
+    async fn read(&mut self, group: &Group) {
+        let world = &self.world;
+        let now = world.clock.now();
+        let source = group.document.current_primary_site_id;
+        let read = async {
+            let before = match world.store.facts(group.id()).await.or_fail()? {
+                Some(kept) if kept.site == source => serde_json::from_value(kept.facts).ok(),
+                _ => None,
+            };
+            let recording = record(world, group, source, before).await?;
+            let whole = recording.knows(&group.document.members);
+            let facts = RecordedFacts {
+                site: source,
+                read_at: now,
+                facts: serde_json::to_value(recording).or_fail()?,
+            };
+            world.store.keep_facts(group.id(), &facts).await.or_fail()?;
+            StepResult::Ok(whole)
+        };
+        match read.await {
+            Ok(true) => {
+                self.tried.remove(&group.id());
+            }
+            Ok(false) => {
+                self.tried.insert(group.id(), now);
+            }
+            Err(failure) => {
+                tracing::info!(
+                    group = group.document.name,
+                    reason = failure.message,
+                    "what the servers look like can't be read now; what was read before is kept"
+                );
+                self.tried.insert(group.id(), now);
+            }
+        }
+    }
+}
