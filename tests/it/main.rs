@@ -8,3 +8,4 @@ mod operations;
 mod platform;
 mod rollback;
 mod sites;
+mod takeover;

@@ -14,7 +14,7 @@
 
 mod pair;
 mod programs;
-mod protection;
+pub mod protection;
 mod session;
 mod simulation;
 mod stack;

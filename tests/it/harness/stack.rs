@@ -301,6 +301,31 @@ impl Stack {
         }
     }
 
+    /// Everything of site-a is gone at once: its protector, its cloud, its array.
+    pub async fn lose_site_a(&mut self) -> Result<()> {
+        for program in [self.a.engine.take(), self.a.api.take()] {
+            if let Some(program) = program {
+                program.kill().await?;
+            }
+        }
+        let down = json!({"down": true});
+        self.simulation
+            .site(Method::PUT, "site-a/faults", Some(&down))
+            .await?;
+        let off = json!({"powered": false});
+        self.simulation.array(Method::PATCH, "fa-a", Some(&off)).await?;
+        Ok(())
+    }
+
+    /// Time goes by on the arrays.
+    pub async fn advance(&self, time: Duration) -> Result<()> {
+        let later = json!({"advance_millis": u64::try_from(time.as_millis())?});
+        let url = format!("{}/control/time", self.simulation.arrays_control());
+        let answer = self.http.post(&url).json(&later).send().await?;
+        answer.error_for_status()?;
+        Ok(())
+    }
+
     /// A user at both sites, `site-a` first.
     pub async fn pair(&self, user: &str) -> Result<Pair> {
         let (here, there) = tokio::try_join!(self.a.sign_in(user), self.b.sign_in(user))?;

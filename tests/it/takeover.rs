@@ -1,0 +1,176 @@
+//! The day when a site is gone: what the other one does without it.
+
+use std::time::Duration;
+
+use crate::harness::protection::Group;
+use crate::harness::{Pair, Stack, names, text};
+use anyhow::{Context, Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+/// What was written has come over by the schedule, and site-b has read what the servers look like.
+async fn prepared(stack: &Stack, pair: &Pair, group: &Group) -> Result<()> {
+    stack.advance(Duration::from_secs(301)).await?;
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let there = stack.simulation.array_state("fa-b").await?;
+        let mut arrived = there["group_snapshots"].as_array().into_iter().flatten();
+        if arrived.any(|snapshot| snapshot.to_string().contains("fa-a:pg-web")) {
+            break;
+        }
+        ensure!(Instant::now() < end, "no snapshot arrives: {there}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let path = format!("/protection-groups/{}", group.id);
+    let there = pair.reversed();
+    there
+        .until(&path, "protection_group", |shown| {
+            !shown["facts_read_at"].is_null()
+        })
+        .await?;
+    Ok(())
+}
+
+/// Order an unplanned failover at site-b, and follow it there.
+async fn take_over(pair: &Pair, group: &str) -> Result<Value> {
+    let body = json!({"failover": {"type": "unplanned"}});
+    let path = format!("/protection-groups/{group}/action");
+    let answer = pair.there.call(Method::POST, &path, Some(&body)).await?.ok(202)?;
+    let path = format!("/operations/{}", text(&answer["operation"], "id")?);
+    pair.reversed()
+        .until(&path, "operation", |now| !now["outcome"].is_null())
+        .await
+}
+
+#[tokio::test]
+async fn o2_the_surviving_site_brings_the_group_up_with_the_other_one_dead() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    prepared(&stack, &pair, &group).await?;
+    for server in &group.servers {
+        // Too late for the last snapshot.
+        stack.simulation.write("site-a", server, "vda", "lost").await?;
+    }
+    stack.lose_site_a().await?;
+    let ended = take_over(&pair, &group.id).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    assert_eq!(ended["status"], "completed");
+    assert_eq!(ended["progress"], 100);
+    ensure!(
+        !ended["result_data"]["snapshot"]["created"].is_null(),
+        "nobody knows how old the data is: {ended:#}"
+    );
+    let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&servers), ["web-0", "web-1"]);
+    for server in &servers {
+        let (id, name) = (text(server, "id")?, text(server, "name")?);
+        assert_eq!(server["status"], "ACTIVE");
+        for device in stack.simulation.devices("site-b", id).await? {
+            let read = stack.simulation.read("site-b", id, &device).await?;
+            ensure!(
+                read.contains(&format!("{name} {device}")),
+                "{name} {device}: {read}"
+            );
+            ensure!(!read.contains("lost"), "{name} {device}: {read}");
+        }
+    }
+    let path = format!("/protection-groups/{}", group.id);
+    let shown = pair.there.get(&path).await?["protection_group"].clone();
+    assert_eq!(shown["status"], "failed_over");
+    assert_eq!(shown["current_primary_site"], "site-b");
+    assert_eq!(shown["failover_count"], 1);
+    assert_eq!(shown["epoch"], 2);
+    // The array takes nothing more from the one that is gone.
+    let array = stack.simulation.array_state("fa-b").await?;
+    let replicated = array["groups"].as_array().into_iter().flatten();
+    let fenced = replicated.clone().find(|one| one["name"] == "fa-a:pg-web");
+    let fenced = fenced.with_context(|| format!("no replicated group: {array}"))?;
+    ensure!(
+        !fenced["targets"].to_string().contains("true") || fenced["allowed"] == false,
+        "not fenced: {fenced}"
+    );
+    Ok(())
+}
+
+/// The other site is well, and is all the same asked nothing.
+#[tokio::test]
+async fn o2_nothing_is_asked_of_the_other_site() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    prepared(&stack, &pair, &group).await?;
+    // Its own engine would ask its own cloud.
+    if let Some(engine) = stack.a.engine.take() {
+        engine.kill().await?;
+    }
+    let count = async || -> Result<usize> {
+        let cloud = stack.simulation.calls("site-a", "", "").await?;
+        let array = stack.simulation.array_calls("fa-a", "", "").await?;
+        Ok(cloud.len() + array.len())
+    };
+    let before = count().await?;
+    let ended = take_over(&pair, &group.id).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    assert_eq!(count().await?, before, "somebody asked the other site");
+    Ok(())
+}
+
+/// One server isn't in any snapshot yet: the others don't wait for it, and it is said.
+#[tokio::test]
+async fn o2_who_cannot_be_brought_up_does_not_hold_the_others_up() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    prepared(&stack, &pair, &group).await?;
+    let late = stack
+        .simulation
+        .boot("site-a", "late", 1, "replicated-ssd")
+        .await?;
+    stack.member(&pair, &group.id, &late).await?;
+    let recorded = async || -> Result<bool> {
+        let shown = pair
+            .there
+            .get(&format!("/protection-groups/{}", group.id))
+            .await?;
+        Ok(shown["protection_group"]["facts_complete"] == true)
+    };
+    let end = Instant::now() + Duration::from_secs(30);
+    while !recorded().await? {
+        ensure!(Instant::now() < end, "the new member is never read");
+        sleep(Duration::from_millis(100)).await;
+    }
+    stack.lose_site_a().await?;
+    let ended = take_over(&pair, &group.id).await?;
+    assert_eq!(ended["outcome"], "partial", "{ended:#}");
+    assert_eq!(ended["status"], "completed");
+    ensure!(text(&ended, "error_message")?.contains("late"), "{ended:#}");
+    let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&servers), ["web-0"]);
+    let path = format!("/protection-groups/{}", group.id);
+    let shown = pair.there.get(&path).await?["protection_group"].clone();
+    assert_eq!(shown["status"], "failed_over_partial");
+    let members = pair.there.get(&format!("{path}/members")).await?;
+    for member in members["members"].as_array().into_iter().flatten() {
+        let wanted = if member["instance_name"] == "late" {
+            "error"
+        } else {
+            "protected"
+        };
+        assert_eq!(member["status"], wanted, "{member}");
+    }
+    // Nothing of it lies about, and the same again tries it once more.
+    let volumes = pair
+        .there
+        .listed("volumev3", "/volumes/detail", "volumes")
+        .await?;
+    assert_eq!(volumes.len(), 2, "{volumes:?}");
+    let again = take_over(&pair, &group.id).await?;
+    assert_eq!(again["outcome"], "rolled_back", "{again:#}");
+    assert_eq!(again["result_data"]["left_behind"], json!([]));
+    let shown = pair.there.get(&path).await?["protection_group"].clone();
+    assert_eq!(shown["status"], "failed_over_partial");
+    assert_eq!(shown["failover_count"], 1);
+    Ok(())
+}
