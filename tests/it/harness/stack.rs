@@ -303,10 +303,8 @@ impl Stack {
 
     /// Everything of site-a is gone at once: its protector, its cloud, its array.
     pub async fn lose_site_a(&mut self) -> Result<()> {
-        for program in [self.a.engine.take(), self.a.api.take()] {
-            if let Some(program) = program {
-                program.kill().await?;
-            }
+        for program in [self.a.engine.take(), self.a.api.take()].into_iter().flatten() {
+            program.kill().await?;
         }
         let down = json!({"down": true});
         self.simulation

@@ -264,7 +264,7 @@ impl Steps for Failover {
         match kind {
             "stop-server" => self.start_again(&context, self.member(which)?).await,
             step::SNAPSHOT => self.remove_snapshot().await,
-            step::FENCE if self.manner == Manner::Unplanned => self.allow_replication(true).await,
+            step::FENCE if self.manner == Manner::Unplanned => self.unfence_target().await,
             step::FENCE => self.unfence().await,
             "clone-volume" => self.destroy_clone(&context, self.disk(which)?).await,
             "import-volume" => self.release(&context, self.disk(which)?).await,

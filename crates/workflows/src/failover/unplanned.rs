@@ -55,7 +55,16 @@ impl Failover {
         Ok(Value::Null)
     }
 
-    pub(super) async fn allow_replication(&self, allowed: bool) -> StepResult<()> {
+    /// Only while the group still belongs to the other site: once it runs here, the fence stays.
+    pub(super) async fn unfence_target(&self) -> StepResult<()> {
+        let group = self.world.group(self.order.group).await?;
+        if group.document.current_primary_site_id == self.order.target {
+            return Ok(());
+        }
+        self.allow_replication(true).await
+    }
+
+    async fn allow_replication(&self, allowed: bool) -> StepResult<()> {
         let pair = self.pair().await?;
         let sender = self.sender(&pair.target).await?;
         self.world
