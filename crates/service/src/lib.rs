@@ -13,6 +13,7 @@ pub mod metadata;
 pub mod modification;
 pub mod operations;
 pub mod policies;
+mod sealing;
 pub mod sites;
 pub mod sync;
 pub mod tenants;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use error::{Error, Result};
 use protector_domain::{Group, GroupId, SiteId, Work};
-use protector_ports::{Clock, Cloud, Directory, Store, Wakeup};
+use protector_ports::{Clock, Cloud, Directory, PeerSealer, Store, Wakeup};
 use protector_saga::NewSaga;
 
 /// How this site does things.
@@ -45,6 +46,7 @@ pub struct Service {
     pub(crate) directory: Directory,
     pub(crate) options: Arc<Options>,
     pub(crate) wake: Arc<dyn Wakeup>,
+    pub(crate) peers: Arc<dyn PeerSealer>,
 }
 
 impl Service {
@@ -55,6 +57,7 @@ impl Service {
         directory: Directory,
         options: Options,
         wake: Arc<dyn Wakeup>,
+        peers: Arc<dyn PeerSealer>,
     ) -> Self {
         Self {
             store,
@@ -63,6 +66,7 @@ impl Service {
             directory,
             options: Arc::new(options),
             wake,
+            peers,
         }
     }
 

@@ -1,8 +1,8 @@
 //! The bundle's way out of one site and into the other.
 
 use protector_domain::{
-    Bundle, Document, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SyncState,
-    SyncStatus, Work,
+    Bundle, Document, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SiteId,
+    SyncState, SyncStatus, Work,
 };
 use protector_ports::store::Along;
 use secrecy::{ExposeSecret, SecretString};
@@ -31,7 +31,9 @@ impl Service {
         };
         let observations =
             serde_json::to_value(observations).map_err(|error| Error::Internal(Box::new(error)))?;
-        Ok(Bundle::pack(&group.document, self.local_site(), observations)?)
+        let mut bundle = Bundle::pack(&group.document, self.local_site(), observations)?;
+        bundle.sealed = self.sealed_tokens(&group.document).await?;
+        Ok(bundle)
     }
 
     /// Takes the other site's document in, if it is whole, newer and the caller's to bring.
@@ -43,15 +45,16 @@ impl Service {
             ));
         }
         self.check_bringer(caller, bundle, &document).await?;
+        let tokens = self.brought_tokens(bundle, &document)?;
         let observations: Observations =
             serde_json::from_value(bundle.observations.clone()).unwrap_or_default();
         let trust = match self.store.group(id).await? {
-            None => self.import_new(caller, bundle, document).await?,
+            None => self.import_new(caller, bundle, document, tokens).await?,
             Some(group) => {
                 if group.project(self.local_site()) != Some(&caller.project_id) {
                     return Err(Error::not_found("protection group", id));
                 }
-                self.import_next(caller, group, bundle, document, observations)
+                self.import_next(caller, group, bundle, document, observations, tokens)
                     .await?
             }
         };
@@ -107,6 +110,7 @@ impl Service {
         caller: &Caller,
         bundle: &Bundle,
         document: Document,
+        array_tokens: Vec<(SiteId, SecretString)>,
     ) -> Result<Option<SecretString>> {
         if document.current_primary_site_id != bundle.origin_site_id {
             return Err(Error::conflict(
@@ -126,6 +130,7 @@ impl Service {
                 "group created by the other site",
             )),
             trusts: vec![(self.local_site(), trust.clone())],
+            array_tokens,
             ..Along::default()
         };
         self.store.insert_group(&group, along).await?;
@@ -140,6 +145,7 @@ impl Service {
         bundle: &Bundle,
         document: Document,
         observations: Observations,
+        array_tokens: Vec<(SiteId, SecretString)>,
     ) -> Result<Option<SecretString>> {
         let held = &group.document;
         let refused = |message: String| {
@@ -192,6 +198,7 @@ impl Service {
                 .iter()
                 .map(|trust| (self.local_site(), trust.clone()))
                 .collect(),
+            array_tokens,
             ..Along::default()
         };
         self.store.update_group(&group, along).await?;

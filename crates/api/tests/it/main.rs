@@ -5,5 +5,6 @@
 mod faults;
 mod groups;
 mod routes;
+mod sealed;
 mod site;
 mod sites;
