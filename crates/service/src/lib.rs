@@ -16,6 +16,7 @@ pub mod policies;
 mod sealing;
 pub mod sites;
 pub mod sync;
+pub mod takeover;
 pub mod tenants;
 mod trusts;
 pub mod types;

@@ -264,9 +264,10 @@ async fn actions_are_told_apart() {
         .await
         .fault("badRequest", 400);
     act(json!({"explode": {}})).await.fault("badRequest", 400);
-    act(json!({"failover": {"type": "unplanned"}}))
+    let message = act(json!({"failover": {"type": "unplanned"}}))
         .await
-        .fault("notImplemented", 501);
+        .fault("conflictingRequest", 409);
+    assert!(message.contains("has no members"), "{message}");
     act(json!({"test_failover": {}}))
         .await
         .fault("notImplemented", 501);

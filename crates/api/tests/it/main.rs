@@ -8,3 +8,4 @@ mod routes;
 mod sealed;
 mod site;
 mod sites;
+mod takeover;
