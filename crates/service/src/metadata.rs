@@ -165,9 +165,23 @@ impl Service {
                 held.stamp.version
             )));
         }
-        if document.stamp > held.stamp && bundle.origin_site_id != held.current_primary_site_id {
+        // The other site brings the group over without asking when this one is lost: its epoch is higher then.
+        let taken_over = document.stamp.epoch > held.stamp.epoch
+            && document.current_primary_site_id == bundle.origin_site_id
+            && bundle.origin_site_id != held.current_primary_site_id;
+        if document.stamp > held.stamp && bundle.origin_site_id != held.current_primary_site_id && !taken_over
+        {
             return Err(refused("Only the site where the protection group runs may change it, and the bundle is from the other one.".into()));
         }
+        if taken_over && let Some(saga) = self.store.live_saga(held.group_id).await? {
+            return Err(refused(format!(
+                "Another change of the protection group is still running on this site ({} {}), so it can't be told yet that the \
+                 other one took the group over: try again when it is over.",
+                saga.kind.replace('_', " "),
+                saga.id
+            )));
+        }
+        let lost = (taken_over && group.sync.status != SyncStatus::Synced).then_some(held.stamp);
         let news = document.stamp > held.stamp;
         let moved = document.current_primary_site_id != held.current_primary_site_id;
         let now = self.clock.now();
@@ -184,14 +198,25 @@ impl Service {
             group.status_reason = None;
         }
         let trust = self.renewed_trust(caller, &group).await?;
-        let entry = news.then(|| {
-            self.entry(
+        let entry = match lost {
+            Some(lost) => Some(self.entry(
                 group.id(),
-                "imported",
-                Some(bundle.stamp),
-                "version of the other site stored",
-            )
-        });
+                "superseded",
+                Some(lost),
+                format!(
+                    "the other site took the group over (epoch {}), and this version, which never reached it, is no longer valid",
+                    bundle.stamp.epoch
+                ),
+            )),
+            None => news.then(|| {
+                self.entry(
+                    group.id(),
+                    "imported",
+                    Some(bundle.stamp),
+                    "version of the other site stored",
+                )
+            }),
+        };
         let along = Along {
             entry,
             trusts: trust

@@ -192,3 +192,42 @@ async fn a_sealed_part_that_is_wrong_changes_nothing() {
         assert_eq!(held(&site, &group, site.id).await, None);
     }
 }
+
+/// The site that was lost is told when it comes back, and what it never got across is named.
+#[tokio::test]
+async fn a_site_that_returns_learns_that_the_other_one_took_over() {
+    let (site, peer) = two_sites().await;
+    let mut group = group_of(site.id, peer, GroupStatus::Active, SyncStatus::Pending);
+    group.document.stamp.version = 7;
+    let along = Along {
+        trusts: vec![(site.id, token("trust"))],
+        ..Along::default()
+    };
+    site.store.insert_group(&group, along).await.unwrap();
+    let base = format!("/v1/p1/protection-groups/{}", group.id());
+    let put = async |document: &Document| {
+        let bundle = Bundle::pack(document, peer, json!({})).unwrap();
+        let body = json!({ "bundle": bundle });
+        site.ask("PUT", "tenant", &format!("{base}/metadata"), Some(body), &[])
+            .await
+    };
+    let mut taken = group.document.clone();
+    taken.stamp.version = 8;
+    taken.current_primary_site_id = peer;
+    put(&taken).await.fault("conflictingRequest", 409);
+    taken.stamp.epoch = 2;
+    put(&taken).await.ok(200);
+    let shown = site.get("tenant", &base).await.ok(200);
+    assert_eq!(
+        shown["protection_group"]["current_primary_site_id"],
+        peer.to_string()
+    );
+    assert_eq!(shown["protection_group"]["status"], "failed_over");
+    let log = site.get("tenant", &format!("{base}/sync-log")).await.ok(200);
+    assert_eq!(log["sync_log"][0]["event"], "superseded");
+    assert_eq!(log["sync_log"][0]["version"], 7);
+    // A bundle of the epoch that is over is refused.
+    let mut late = group.document.clone();
+    late.stamp.version = 20;
+    put(&late).await.fault("conflictingRequest", 409);
+}
