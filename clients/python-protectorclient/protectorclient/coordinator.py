@@ -352,9 +352,24 @@ class SitePair(object):
                 group_id, action, options, headers),
             name)
 
+    def take_over(self, group_id, options):
+        """Begin an unplanned failover on the site that was addressed.
+
+        No statement and no push: the other site may be dead.
+        """
+        return self.primary.client.action(group_id, 'failover', options, {})
+
     def follow(self, operation, name=None, seen=None, interval=2.0,
                sleep=time.sleep, patience=300.0, clock=time.time):
-        """Poll an operation to its end, then carry its outcome.
+        """Poll an operation to its end, then carry its outcome."""
+        operation = self.watch(
+            operation, seen, interval, sleep, patience, clock)
+        self.carry_outcome(operation['protection_group_id'], name)
+        return operation
+
+    def watch(self, operation, seen=None, interval=2.0, sleep=time.sleep,
+              patience=300.0, clock=time.time):
+        """Poll an operation to its end; the other site is not asked.
 
         A site that stops answering for less than ``patience`` seconds
         doesn't end the watch: its operation goes on without us.
@@ -378,7 +393,6 @@ class SitePair(object):
                                  % (self.primary.name, exc))
                 if now - lost_at > patience:
                     raise
-        self.carry_outcome(operation['protection_group_id'], name)
         return operation
 
     def carry_outcome(self, group_id, name=None):
@@ -389,3 +403,25 @@ class SitePair(object):
             self._notify(str(exc))
             return False
         return True
+
+    def offer_outcome(self, group_id, name=None):
+        """Try once to tell a site that may be dead what became of the group.
+
+        It is no failure if that site doesn't answer.
+        """
+        try:
+            sync = self.primary.client.sync(group_id)
+            if sync.get('status') not in UNFINISHED:
+                return True
+            self.push(group_id, name)
+            return True
+        except exceptions.PushFailed as exc:
+            reason = exc.reason
+        except exceptions.ProtectorError as exc:
+            reason = exc
+        self._notify(
+            'Site %s has not been told yet: %s\n'
+            'It gets the news by any later command that reaches both sites, '
+            'or by:\n%s' % (
+                self.peer.name, reason, force_command(name or group_id)))
+        return False

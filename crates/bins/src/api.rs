@@ -56,6 +56,7 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
         .public_key()
         .await
         .context("the site's public key can't be read")?;
+    let peers = parts::peers(config, public_key.as_deref())?;
     let store: Arc<dyn Store> = store;
     let local = store
         .local_site_id()
@@ -87,6 +88,7 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
             group_type: config.get(&opt::GROUP_TYPE),
         },
         wakeup,
+        peers,
     );
     let app = App {
         service,

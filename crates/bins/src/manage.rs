@@ -114,7 +114,7 @@ async fn sync(config: &Config) -> Result<()> {
     let dsn = parts::dsn(config)?;
     let state = PathBuf::from(config.get(&opt::STATE_PATH));
     let repository = parts::key_repository(config);
-    let pair = repository.join("site.key");
+    let pair = parts::site_key(config);
     let found = protector_store::schema_version(&dsn)
         .await
         .context("[database] connection")?;

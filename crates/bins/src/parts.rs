@@ -13,9 +13,9 @@ use protector_openstack::{AddressPolicy, ClientConfig, OpenStackClient};
 use protector_oslo::config::Config;
 use protector_oslo::token::KeystoneSettings;
 use protector_ports::cloud::Credentials;
-use protector_ports::secrets::{SealError, Sealer};
+use protector_ports::secrets::{PeerSealer, SealError, Sealer};
 use protector_ports::{Array, Cloud, Directory, Store};
-use protector_secrets::KeyRing;
+use protector_secrets::{KeyRing, SiteKeys, seal_for};
 use protector_store::{SqliteStore, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -38,8 +38,46 @@ impl Sealer for Ring {
     }
 }
 
+/// Secrets between the sites are opened with the site's own pair of keys.
+struct Pair(SiteKeys);
+
+impl PeerSealer for Pair {
+    fn seal_for(&self, public_key: &str, plain: &SecretString, context: &str) -> Result<String, SealError> {
+        seal_for(public_key, plain, context).map_err(|error| SealError(error.to_string()))
+    }
+
+    fn open(&self, sealed: &str, context: &str) -> Result<SecretString, SealError> {
+        self.0
+            .open(sealed, context)
+            .map_err(|error| SealError(error.to_string()))
+    }
+}
+
 pub(crate) fn key_repository(config: &Config) -> PathBuf {
     PathBuf::from(config.get(&opt::KEY_REPOSITORY))
+}
+
+/// The private half of the site's identity, beside the key ring.
+pub(crate) fn site_key(config: &Config) -> PathBuf {
+    key_repository(config).join("site.key")
+}
+
+/// The site's pair of keys. Another site's would open nothing that is sealed for this one, and nobody would notice
+/// before the day of the disaster: so it is compared with the public key that this site shows.
+pub(crate) fn peers(config: &Config, public_key: Option<&str>) -> Result<Arc<dyn PeerSealer>> {
+    Ok(Arc::new(own_pair(&site_key(config), public_key)?))
+}
+
+fn own_pair(path: &Path, public_key: Option<&str>) -> Result<Pair> {
+    let keys = SiteKeys::load(path).context("[secrets] key_repository")?;
+    if public_key.is_some_and(|shown| shown != keys.public_key_base64()) {
+        anyhow::bail!(
+            "[secrets] key_repository: {} is not the key of the site that the database belongs to: restore it from a backup, \
+             or name the right directory",
+            path.display()
+        );
+    }
+    Ok(Pair(keys))
 }
 
 /// The database's DSN; another database than SQLite is named, without its password, and refused.
@@ -236,6 +274,27 @@ mod tests {
         ] {
             assert_eq!(first_address(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_pair_of_keys_must_be_the_databases_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.key");
+        let error = |public_key| format!("{:#}", own_pair(&path, public_key).err().unwrap());
+        let missing = error(None);
+        assert!(
+            missing.contains("key_repository") && missing.contains("site.key"),
+            "{missing}"
+        );
+        let made = SiteKeys::generate(&path).unwrap();
+        let pair = own_pair(&path, Some(&made.public_key_base64())).unwrap();
+        let strange = error(Some("c29tZWJvZHkgZWxzZSdz"));
+        assert!(strange.contains("name the right directory"), "{strange}");
+
+        let secret = SecretString::from("a-token");
+        let sealed = pair.seal_for(&made.public_key_base64(), &secret, "c").unwrap();
+        assert_eq!(pair.open(&sealed, "c").unwrap().expose_secret(), "a-token");
+        assert!(pair.open(&sealed, "d").is_err());
     }
 
     #[test]

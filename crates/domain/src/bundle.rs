@@ -88,7 +88,7 @@ pub struct Bundle {
     /// What the origin observes and does not version: a hint for displays.
     #[serde(default)]
     pub observations: Value,
-    /// Secrets, sealed to the receiving site's key; none yet.
+    /// Array tokens, sealed to the receiving site's key. Not covered by the checksum: sealing twice never gives the same.
     #[serde(default)]
     pub sealed: Option<String>,
     #[serde(default)]

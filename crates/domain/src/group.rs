@@ -62,7 +62,10 @@ impl GroupStatus {
                 Creating => matches!(next, Active | Error | Deleting),
                 Active => matches!(next, FailingOver | Deleting | Error | FailedOver),
                 FailingOver => matches!(next, FailedOver | FailedOverPartial | Active | Error),
-                FailedOver => matches!(next, FailingBack | Deleting | Error | FailedOverPartial | Active),
+                FailedOver => matches!(
+                    next,
+                    FailingOver | FailingBack | Deleting | Error | FailedOverPartial | Active
+                ),
                 FailedOverPartial => {
                     matches!(next, FailedOver | FailingBack | FailingOver | Deleting | Error)
                 }
@@ -215,5 +218,12 @@ mod tests {
         assert!(Creating.becomes(FailingOver).is_err());
         assert_eq!(Active.becomes(FailingOver), Ok(FailingOver));
         assert_eq!(FailingOver.becomes(Active), Ok(Active));
+    }
+
+    #[test]
+    fn a_group_at_rest_can_be_taken_over_wherever_it_runs() {
+        for rest in [Active, Error, FailedOver, FailedOverPartial] {
+            assert_eq!(rest.becomes(FailingOver), Ok(FailingOver));
+        }
     }
 }

@@ -86,7 +86,7 @@ pub struct SyncState {
 pub struct SyncEntry {
     pub group_id: GroupId,
     pub at: DateTime<Utc>,
-    /// `committed`, `imported`, `receipt`, `refused`.
+    /// `committed`, `imported`, `receipt`, `refused`, `begun`, `superseded`.
     pub event: String,
     pub stamp: Option<Stamp>,
     pub message: String,

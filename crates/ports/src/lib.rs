@@ -17,6 +17,6 @@ pub use array::Array;
 pub use clock::{Clock, SystemClock};
 pub use cloud::Cloud;
 pub use error::{Class, Kind, PortError, PortResult};
-pub use secrets::{SealError, Sealer};
+pub use secrets::{PeerSealer, SealError, Sealer};
 pub use store::{Store, StoreError};
 pub use wakeup::{DatabaseOnly, Wakeup};

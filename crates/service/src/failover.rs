@@ -2,11 +2,12 @@
 
 use protector_domain::{
     FailoverOrder, Group, GroupId, GroupStatus, Intent, IntentState, Mappings, MemberStatus, Operation,
-    OperationId, OperationKind, OperationStatus, PolicyStatus, Statement, Work,
+    OperationId, OperationKind, Policy, PolicyStatus, Statement, Work,
 };
 use protector_ports::store::Along;
 
 use crate::error::{Error, Result};
+use crate::operations::failover;
 use crate::{Caller, Service, saga};
 
 impl Service {
@@ -36,35 +37,22 @@ impl Service {
         });
         group.set_status(GroupStatus::FailingOver, None)?;
         let now = self.touch(&mut group);
-        let operation = Operation {
-            id: operation_id,
-            group_id: group.id(),
-            project_id: caller.project_id.clone(),
-            operation_type: OperationKind::Failover,
-            status: OperationStatus::Pending,
-            outcome: None,
-            waiting_for: None,
-            progress: 0,
-            current_step: None,
-            source_site_id: source,
-            target_site_id: target,
-            created_at: now,
-            started_at: None,
-            completed_at: None,
-            error_message: None,
-            steps_completed: Vec::new(),
-            steps_failed: Vec::new(),
-            steps: Vec::new(),
-            result_data: serde_json::json!({}),
-        };
+        let operation = failover(
+            operation_id,
+            group.id(),
+            caller.project_id.clone(),
+            source,
+            target,
+            now,
+        );
         let work = Work::PlannedFailover(FailoverOrder {
             operation: operation_id,
             group: group.id(),
             source,
             target,
             members: group.document.members.clone(),
+            replication_interval_seconds: interval(&policy),
             array_group: policy.pure_pg_name,
-            replication_interval_seconds: policy.replication_interval_seconds.unwrap_or(300),
             mappings: group.document.mappings.overridden_by(mappings),
             epoch,
         });
@@ -144,7 +132,12 @@ impl Service {
     }
 }
 
-fn no_policy() -> Error {
+/// How often the volumes are sent back once the group runs on the other site.
+pub(crate) fn interval(policy: &Policy) -> u64 {
+    policy.replication_interval_seconds.unwrap_or(300)
+}
+
+pub(crate) fn no_policy() -> Error {
     Error::conflict(
         "The protection group has no replication policy, so it can't fail over: attach one with `openstack protector protection-group policy-create`.",
     )

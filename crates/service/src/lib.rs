@@ -13,8 +13,10 @@ pub mod metadata;
 pub mod modification;
 pub mod operations;
 pub mod policies;
+mod sealing;
 pub mod sites;
 pub mod sync;
+pub mod takeover;
 pub mod tenants;
 mod trusts;
 pub mod types;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use error::{Error, Result};
 use protector_domain::{Group, GroupId, SiteId, Work};
-use protector_ports::{Clock, Cloud, Directory, Store, Wakeup};
+use protector_ports::{Clock, Cloud, Directory, PeerSealer, Store, Wakeup};
 use protector_saga::NewSaga;
 
 /// How this site does things.
@@ -45,6 +47,7 @@ pub struct Service {
     pub(crate) directory: Directory,
     pub(crate) options: Arc<Options>,
     pub(crate) wake: Arc<dyn Wakeup>,
+    pub(crate) peers: Arc<dyn PeerSealer>,
 }
 
 impl Service {
@@ -55,6 +58,7 @@ impl Service {
         directory: Directory,
         options: Options,
         wake: Arc<dyn Wakeup>,
+        peers: Arc<dyn PeerSealer>,
     ) -> Self {
         Self {
             store,
@@ -63,6 +67,7 @@ impl Service {
             directory,
             options: Arc::new(options),
             wake,
+            peers,
         }
     }
 

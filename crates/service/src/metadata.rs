@@ -1,8 +1,8 @@
 //! The bundle's way out of one site and into the other.
 
 use protector_domain::{
-    Bundle, Document, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SyncState,
-    SyncStatus, Work,
+    Bundle, Document, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SiteId,
+    SyncState, SyncStatus, Work,
 };
 use protector_ports::store::Along;
 use secrecy::{ExposeSecret, SecretString};
@@ -31,7 +31,9 @@ impl Service {
         };
         let observations =
             serde_json::to_value(observations).map_err(|error| Error::Internal(Box::new(error)))?;
-        Ok(Bundle::pack(&group.document, self.local_site(), observations)?)
+        let mut bundle = Bundle::pack(&group.document, self.local_site(), observations)?;
+        bundle.sealed = self.sealed_tokens(&group.document).await?;
+        Ok(bundle)
     }
 
     /// Takes the other site's document in, if it is whole, newer and the caller's to bring.
@@ -43,15 +45,16 @@ impl Service {
             ));
         }
         self.check_bringer(caller, bundle, &document).await?;
+        let tokens = self.brought_tokens(bundle, &document)?;
         let observations: Observations =
             serde_json::from_value(bundle.observations.clone()).unwrap_or_default();
         let trust = match self.store.group(id).await? {
-            None => self.import_new(caller, bundle, document).await?,
+            None => self.import_new(caller, bundle, document, tokens).await?,
             Some(group) => {
                 if group.project(self.local_site()) != Some(&caller.project_id) {
                     return Err(Error::not_found("protection group", id));
                 }
-                self.import_next(caller, group, bundle, document, observations)
+                self.import_next(caller, group, bundle, document, observations, tokens)
                     .await?
             }
         };
@@ -107,6 +110,7 @@ impl Service {
         caller: &Caller,
         bundle: &Bundle,
         document: Document,
+        array_tokens: Vec<(SiteId, SecretString)>,
     ) -> Result<Option<SecretString>> {
         if document.current_primary_site_id != bundle.origin_site_id {
             return Err(Error::conflict(
@@ -126,6 +130,7 @@ impl Service {
                 "group created by the other site",
             )),
             trusts: vec![(self.local_site(), trust.clone())],
+            array_tokens,
             ..Along::default()
         };
         self.store.insert_group(&group, along).await?;
@@ -140,6 +145,7 @@ impl Service {
         bundle: &Bundle,
         document: Document,
         observations: Observations,
+        array_tokens: Vec<(SiteId, SecretString)>,
     ) -> Result<Option<SecretString>> {
         let held = &group.document;
         let refused = |message: String| {
@@ -159,9 +165,23 @@ impl Service {
                 held.stamp.version
             )));
         }
-        if document.stamp > held.stamp && bundle.origin_site_id != held.current_primary_site_id {
+        // The other site brings the group over without asking when this one is lost: its epoch is higher then.
+        let taken_over = document.stamp.epoch > held.stamp.epoch
+            && document.current_primary_site_id == bundle.origin_site_id
+            && bundle.origin_site_id != held.current_primary_site_id;
+        if document.stamp > held.stamp && bundle.origin_site_id != held.current_primary_site_id && !taken_over
+        {
             return Err(refused("Only the site where the protection group runs may change it, and the bundle is from the other one.".into()));
         }
+        if taken_over && let Some(saga) = self.store.live_saga(held.group_id).await? {
+            return Err(refused(format!(
+                "Another change of the protection group is still running on this site ({} {}), so it can't be told yet that the \
+                 other one took the group over: try again when it is over.",
+                saga.kind.replace('_', " "),
+                saga.id
+            )));
+        }
+        let lost = (taken_over && group.sync.status != SyncStatus::Synced).then_some(held.stamp);
         let news = document.stamp > held.stamp;
         let moved = document.current_primary_site_id != held.current_primary_site_id;
         let now = self.clock.now();
@@ -178,20 +198,32 @@ impl Service {
             group.status_reason = None;
         }
         let trust = self.renewed_trust(caller, &group).await?;
-        let entry = news.then(|| {
-            self.entry(
+        let entry = match lost {
+            Some(lost) => Some(self.entry(
                 group.id(),
-                "imported",
-                Some(bundle.stamp),
-                "version of the other site stored",
-            )
-        });
+                "superseded",
+                Some(lost),
+                format!(
+                    "the other site took the group over (epoch {}), and this version, which never reached it, is no longer valid",
+                    bundle.stamp.epoch
+                ),
+            )),
+            None => news.then(|| {
+                self.entry(
+                    group.id(),
+                    "imported",
+                    Some(bundle.stamp),
+                    "version of the other site stored",
+                )
+            }),
+        };
         let along = Along {
             entry,
             trusts: trust
                 .iter()
                 .map(|trust| (self.local_site(), trust.clone()))
                 .collect(),
+            array_tokens,
             ..Along::default()
         };
         self.store.update_group(&group, along).await?;

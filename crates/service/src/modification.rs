@@ -9,6 +9,7 @@ use protector_domain::{Group, GroupId, Nonce, SiteRef, Stamp, Statement, SyncEnt
 use protector_ports::store::Along;
 
 use crate::error::{Error, Result};
+use crate::operations::not_over;
 use crate::{Caller, Service};
 
 impl Service {
@@ -32,11 +33,7 @@ impl Service {
             return Err(elsewhere(document.current_primary()));
         }
         if let Some(intent) = document.open_intent() {
-            return Err(Error::conflict(format!(
-                "Operation {} ({}) of this protection group is not over yet: wait for it, or look at it with `openstack protector operation show {}`.",
-                intent.operation_id, intent.kind.as_str(), intent.operation_id
-            ))
-            .with("operation_id", intent.operation_id.to_string()));
+            return Err(not_over(intent.operation_id, intent.kind));
         }
         if group.status.is_in_transit() {
             return Err(Error::conflict(format!(

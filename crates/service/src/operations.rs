@@ -1,6 +1,7 @@
 //! Looking at operations. They are recorded on the site where they ran.
 
-use protector_domain::{Operation, OperationId};
+use chrono::{DateTime, Utc};
+use protector_domain::{GroupId, Operation, OperationId, OperationKind, OperationStatus, ProjectId, SiteId};
 use protector_ports::store::{OperationFilter, Page};
 
 use crate::error::{Error, Result};
@@ -26,4 +27,45 @@ impl Service {
         };
         Ok(self.store.operations(&filter, page).await?)
     }
+}
+
+/// The row of a failover that is about to be handed to the engine.
+pub(crate) fn failover(
+    id: OperationId,
+    group: GroupId,
+    project: ProjectId,
+    source: SiteId,
+    target: SiteId,
+    now: DateTime<Utc>,
+) -> Operation {
+    Operation {
+        id,
+        group_id: group,
+        project_id: project,
+        operation_type: OperationKind::Failover,
+        status: OperationStatus::Pending,
+        outcome: None,
+        waiting_for: None,
+        progress: 0,
+        current_step: None,
+        source_site_id: source,
+        target_site_id: target,
+        created_at: now,
+        started_at: None,
+        completed_at: None,
+        error_message: None,
+        steps_completed: Vec::new(),
+        steps_failed: Vec::new(),
+        steps: Vec::new(),
+        result_data: serde_json::json!({}),
+    }
+}
+
+/// The answer to whoever wants to change a group while an operation has it.
+pub(crate) fn not_over(id: OperationId, kind: OperationKind) -> Error {
+    Error::conflict(format!(
+        "Operation {id} ({}) of this protection group is not over yet: wait for it, or look at it with `openstack protector operation show {id}`.",
+        kind.as_str()
+    ))
+    .with("operation_id", id.to_string())
 }

@@ -80,6 +80,9 @@ class FakeSite(object):
         self.operations = {}
         self.nonces = set()
         self.member_status = {}
+        self.member_errors = {}
+        # reasons of members that the next unplanned failover leaves out
+        self.left_out = {}
         self.logs = {}
         self.requests = []
         self.down = False
@@ -411,13 +414,14 @@ class FakeSite(object):
             self.member_status[member['id']] = 'protected'
         return {'id': member['id'], 'instance_id': member['instance_id'],
                 'instance_name': 'web-server-1', 'status': status,
-                'error_message': None, 'volumes_added': 2,
+                'error_message': self.member_errors.get(member['id']),
+                'volumes_added': 2,
                 'volume_count': 2, 'volumes': [], 'created_at': 't'}
 
     def _action(self, group, body, statement):
         options = body['failover']
         if options['type'] == 'unplanned':
-            raise Fault(400, 'Unplanned failover needs a later version.')
+            return self._take_over(group, options)
         self._guard(group, statement)
         self._touch(group)
         doc = group['document']
@@ -437,12 +441,49 @@ class FakeSite(object):
                        current_primary_site_id=target)
             group.update(status='failed_over', sync='pending')
 
+        return self._begin(
+            operation_id, doc, self.id, target, options, end)
+
+    def _take_over(self, group, options):
+        doc = group['document']
+        here = doc['current_primary_site_id'] == self.id
+        if here and group['status'] != 'failed_over_partial':
+            raise Fault(409, 'The group runs on this site already.')
+        if doc.get('intent'):
+            raise Fault(409, 'Operation %s may have made things here.'
+                        % doc['intent'])
+        group['status'] = 'failing_over'
+        source = [site for site in (doc['primary_site_id'],
+                                    doc['secondary_site_id'])
+                  if site != self.id][0]
+
+        def end(operation):
+            left_out, self.left_out = self.left_out, {}
+            self.member_errors = dict(left_out)
+            for member in doc['members']:
+                self.member_status[member['id']] = (
+                    'error' if member['id'] in left_out else 'protected')
+            operation.update(
+                status='failed' if left_out else 'completed',
+                outcome='partial' if left_out else 'completed',
+                progress=100, current_step=None, completed_at='t')
+            doc.update(epoch=doc['epoch'] + (0 if here else 1),
+                       version=doc['version'] + 1,
+                       current_primary_site_id=self.id)
+            group.update(
+                status='failed_over_partial' if left_out
+                else 'failed_over', sync='pending')
+
+        return self._begin(
+            str(uuid.uuid4()), doc, source, self.id, options, end)
+
+    def _begin(self, operation_id, doc, source, target, options, end):
         self.operations[operation_id] = {
             'id': operation_id, 'protection_group_id': doc['id'],
             'protection_group': doc['name'], 'operation_type': 'failover',
             'status': 'pending', 'outcome': None, 'waiting_for': None,
             'progress': 0, 'current_step': 'prepare',
-            'source_site_id': self.id, 'target_site_id': target,
+            'source_site_id': source, 'target_site_id': target,
             'created_at': '2025-03-12T09:14:00Z',
             'started_at': '2025-03-12T09:14:02Z', 'completed_at': None,
             'error_message': None, 'steps_completed': [],

@@ -124,7 +124,7 @@ class CommandCase(TestCase):
         self.app.stderr = io.StringIO()
         command = kind(self.app, None, cmd_name='protector x')
         parsed = command.get_parser('protector x').parse_args(list(argv))
-        command.run(parsed)
+        self.code = command.run(parsed)
         return self.app.stdout.getvalue()
 
     def data(self, kind, *argv):

@@ -22,6 +22,12 @@ fn encoded(value: &Value) -> String {
 
 /// A group of project p1 that runs here.
 async fn group_at(site: &Site, peer: SiteId, status: GroupStatus, sync: SyncStatus) -> GroupId {
+    let group = group_of(site.id, peer, status, sync);
+    site.store.insert_group(&group, Along::default()).await.unwrap();
+    group.id()
+}
+
+pub fn group_of(here: SiteId, peer: SiteId, status: GroupStatus, sync: SyncStatus) -> Group {
     let now = Utc::now();
     let reference = |id, name: &str| SiteRef {
         id,
@@ -29,17 +35,17 @@ async fn group_at(site: &Site, peer: SiteId, status: GroupStatus, sync: SyncStat
     };
     let id = GroupId(Uuid::new_v4());
     let project = |text: &str| ProjectId::new(text).unwrap();
-    let group = Group {
+    Group {
         document: Document {
             group_id: id,
             stamp: Stamp::FIRST,
             name: format!("web-{}", &id.to_string()[..4]),
             description: String::new(),
             replication_type: ReplicationType::Async,
-            primary_site: reference(site.id, "site-a"),
+            primary_site: reference(here, "site-a"),
             secondary_site: reference(peer, "site-b"),
-            current_primary_site_id: site.id,
-            projects: BTreeMap::from([(site.id, project("p1")), (peer, project("q1"))]),
+            current_primary_site_id: here,
+            projects: BTreeMap::from([(here, project("p1")), (peer, project("q1"))]),
             volume_types: BTreeMap::new(),
             members: Vec::new(),
             mappings: Mappings::default(),
@@ -68,9 +74,7 @@ async fn group_at(site: &Site, peer: SiteId, status: GroupStatus, sync: SyncStat
         created_at: now,
         updated_at: now,
         revision: 0,
-    };
-    site.store.insert_group(&group, Along::default()).await.unwrap();
-    id
+    }
 }
 
 async fn two_sites() -> (Site, SiteId) {
@@ -260,9 +264,10 @@ async fn actions_are_told_apart() {
         .await
         .fault("badRequest", 400);
     act(json!({"explode": {}})).await.fault("badRequest", 400);
-    act(json!({"failover": {"type": "unplanned"}}))
+    let message = act(json!({"failover": {"type": "unplanned"}}))
         .await
-        .fault("notImplemented", 501);
+        .fault("conflictingRequest", 409);
+    assert!(message.contains("has no members"), "{message}");
     act(json!({"test_failover": {}}))
         .await
         .fault("notImplemented", 501);

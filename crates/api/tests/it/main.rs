@@ -5,5 +5,7 @@
 mod faults;
 mod groups;
 mod routes;
+mod sealed;
 mod site;
 mod sites;
+mod takeover;

@@ -10,12 +10,12 @@ use chrono::Utc;
 use http::{HeaderMap, Request, StatusCode};
 use protector_api::{App, SiteFacts, policy, router};
 use protector_domain::SiteId;
-use protector_openstack::{ClientConfig, OpenStackClient};
+use protector_openstack::{AddressPolicy, ClientConfig, OpenStackClient};
 use protector_oslo::healthcheck::Health;
 use protector_oslo::policy::Enforcer;
 use protector_oslo::token::{AuthToken, Identity, Role, TokenError, TokenValidator};
 use protector_ports::cloud::Credentials;
-use protector_ports::{DatabaseOnly, Directory, SealError, Sealer, Store, SystemClock};
+use protector_ports::{DatabaseOnly, Directory, PeerSealer, SealError, Sealer, Store, SystemClock};
 use protector_service::{Options, Service};
 use protector_store::{NewIdentity, SqliteStore, migrate, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
@@ -74,6 +74,30 @@ impl Sealer for InClear {
     }
 }
 
+/// The site's public key.
+pub const KEY: &str = "a-key";
+
+/// Boxes with the address, the context and the content on the lid.
+pub struct Boxes;
+
+impl PeerSealer for Boxes {
+    fn seal_for(&self, public_key: &str, plain: &SecretString, context: &str) -> Result<String, SealError> {
+        if public_key == "no-key" {
+            return Err(SealError("that is no key".into()));
+        }
+        Ok(json!([public_key, context, plain.expose_secret()]).to_string())
+    }
+
+    fn open(&self, sealed: &str, context: &str) -> Result<SecretString, SealError> {
+        let boxed: [String; 3] = serde_json::from_str(sealed).map_err(|_| SealError("no box".into()))?;
+        if boxed[0] == KEY && boxed[1] == context {
+            Ok(SecretString::from(boxed[2].as_str()))
+        } else {
+            Err(SealError("a box for somebody else".into()))
+        }
+    }
+}
+
 pub struct Site {
     pub id: SiteId,
     pub store: Arc<SqliteStore>,
@@ -111,7 +135,7 @@ impl Site {
         let dsn = sqlite_dsn(&dir.path().join("protector.db"));
         let identity = NewIdentity {
             id: None,
-            public_key: Some("a-key".into()),
+            public_key: Some(KEY.into()),
         };
         let id = migrate(&dsn, &identity).await.unwrap().site_id;
         let store = Arc::new(SqliteStore::connect(&dsn, Arc::new(InClear)).await.unwrap());
@@ -128,8 +152,12 @@ impl Site {
             trust_roles: vec!["member".into()],
             group_type: "protector-consistency-group".into(),
         };
-        // Loopback is refused, so this client never reaches anybody.
-        let cloud = Arc::new(OpenStackClient::new(ClientConfig::default()).unwrap());
+        // Nobody answers at the sites' addresses, or a test's own listener does.
+        let config = ClientConfig {
+            addresses: AddressPolicy { allow_loopback: true },
+            ..ClientConfig::default()
+        };
+        let cloud = Arc::new(OpenStackClient::new(config).unwrap());
         let service = Service::new(
             shared,
             cloud,
@@ -137,6 +165,7 @@ impl Site {
             directory,
             options,
             Arc::new(DatabaseOnly),
+            Arc::new(Boxes),
         );
         let file = dir.path().join("policy.yaml");
         if let Some(text) = overrides {
@@ -147,7 +176,7 @@ impl Site {
             enforcer: Arc::new(Enforcer::load(policy::RULES, Some(&file)).unwrap()),
             site: Arc::new(SiteFacts {
                 id,
-                public_key: Some("a-key".into()),
+                public_key: Some(KEY.into()),
                 region_name: None,
             }),
         };
@@ -211,8 +240,13 @@ impl Site {
 
     /// Registers a site by its id and name.
     pub async fn register(&self, id: SiteId, name: &str) -> Value {
-        let row = json!({"site": {"id": id, "name": name, "site_type": "primary",
-            "auth_url": "http://192.0.2.1:5000/v3"}});
+        self.register_at(id, name, "http://192.0.2.1:5000/v3").await
+    }
+
+    /// The other site shows a public key.
+    pub async fn register_at(&self, id: SiteId, name: &str, auth_url: &str) -> Value {
+        let row = json!({"site": {"id": id, "name": name, "site_type": "primary", "auth_url": auth_url,
+            "public_key": format!("key of {name}")}});
         self.post("admin", "/v1/admin/sites", row).await.ok(201)
     }
 }

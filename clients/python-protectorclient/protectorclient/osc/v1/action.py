@@ -13,10 +13,12 @@
 """Moving a group to its other site."""
 
 import argparse
+import contextlib
 import sys
 
 from osc_lib import exceptions as osc_exc
 
+from protectorclient import exceptions
 from protectorclient.osc import common
 from protectorclient.osc.v1 import operation as operations
 
@@ -54,6 +56,27 @@ def read_mappings(parsed_args):
 class Failover(common.ShowOne):
     """Move a protection group to its other site"""
 
+    # Signing in is put off until it is known what is asked: where the dead
+    # site was addressed, there is more to say than that it doesn't answer.
+    auth_required = False
+
+    #: the exit code of a failover that left members behind
+    code = 0
+
+    def run(self, parsed_args):
+        if parsed_args.failover_type == 'unplanned':
+            with _survivor():
+                self._sign_in()
+        else:
+            self._sign_in()
+        return super(Failover, self).run(parsed_args) or self.code
+
+    def _sign_in(self):
+        prepare = getattr(self.app, 'prepare_to_run_command', None)
+        if prepare is not None:
+            self.auth_required = True
+            prepare(self)
+
     def get_parser(self, prog_name):
         parser = super(Failover, self).get_parser(prog_name)
         parser.add_argument(
@@ -79,37 +102,81 @@ class Failover(common.ShowOne):
         return parser
 
     def take_action(self, parsed_args):
-        unplanned = parsed_args.failover_type == 'unplanned'
-        group = self.client.find_group(parsed_args.protection_group)
-        if unplanned and not parsed_args.yes:
-            common.confirm(
-                'Unplanned failover of %s: what was written after the last '
-                'replication is lost.\nType the name of the group to go '
-                'on: ' % group['name'], (group['name'],))
-        pair = self.pair(group)
         options = {'type': parsed_args.failover_type}
         mappings = read_mappings(parsed_args)
         if mappings:
             options['mappings'] = mappings
-        if unplanned:
-            # Asked of the surviving site alone; the other may be dead.
-            operation = self.client.action(
-                group['id'], 'failover', options, {})
+        if parsed_args.failover_type == 'unplanned':
+            return self._take_over(parsed_args, options)
+        group, pair = self.find(parsed_args.protection_group)
+        operation = pair.start(
+            group['id'], 'failover', options, group['name'])
+        if parsed_args.wait:
+            operation = self._see(
+                operation,
+                lambda seen: pair.follow(operation, group['name'], seen))
+            self._check(operation)
         else:
-            operation = pair.start(
-                group['id'], 'failover', options, group['name'])
-        if not parsed_args.wait:
-            self.tell(
-                'Follow it with: watch -n 5 openstack protector operation '
-                'show %s' % operation['id'])
-            return operations.shown(operation)
-        operation = self._follow(pair, operation, group['name'])
+            self._say_how_to_follow(operation)
         return operations.shown(operation)
 
-    def _follow(self, pair, operation, name):
+    def _take_over(self, parsed_args, options):
+        """Unplanned: all is asked of the site that was addressed."""
+        with _survivor():
+            group = self.client.find_group(parsed_args.protection_group)
+        name = group['name']
+        if not parsed_args.yes:
+            common.confirm(
+                'Unplanned failover of %s: what was written after the last '
+                'replication is lost.\nType the name of the group to go '
+                'on: ' % name, (name,))
+        with _survivor():
+            pair = self.pair(group)
+            operation = pair.take_over(group['id'], options)
+        if not parsed_args.wait:
+            self._say_how_to_follow(operation)
+            return operations.shown(operation)
+        operation = self._see(
+            operation, lambda seen: pair.watch(operation, seen))
+        pair.offer_outcome(group['id'], name)
+        if operation.get('outcome') == 'partial':
+            # Most of the group may run by now: the operation is shown, but
+            # a script must not take it for a success.
+            self.code = 1
+            self.tell(self._left_out(group, operation))
+        else:
+            self._check(operation)
+        return operations.shown(operation)
+
+    def _left_out(self, group, operation):
+        """Which members are missing, and what to do about it."""
+        try:
+            rows = self.client.members(group['id'])
+        except exceptions.ProtectorError:
+            rows = []
+        lines = ['  %s: %s' % (row.get('instance_name') or row.get('id'),
+                               row.get('error_message') or 'no reason given')
+                 for row in rows if row.get('status') == 'error']
+        if not lines:
+            lines = ['  %s' % (operation.get('error_message')
+                               or 'no reason given')]
+        return (
+            'Operation %s brought protection group %s over in part only. '
+            'Missing:\n%s\n'
+            'When the cause is removed, repeat the same command: it tries '
+            'these members again and leaves the others alone.' % (
+                operation['id'], group['name'], '\n'.join(lines)))
+
+    def _say_how_to_follow(self, operation):
+        self.tell(
+            'Follow it with: watch -n 5 openstack protector operation '
+            'show %s' % operation['id'])
+
+    def _see(self, operation, wait):
+        """Show the progress for as long as ``wait`` takes."""
         bar = Progress(getattr(self.app, 'stderr', None) or sys.stderr)
         try:
-            operation = pair.follow(operation, name, bar.show)
+            return wait(bar.show)
         except KeyboardInterrupt:
             bar.end()
             self.tell(
@@ -119,6 +186,9 @@ class Failover(common.ShowOne):
             raise SystemExit(130)
         finally:
             bar.end()
+
+    @staticmethod
+    def _check(operation):
         outcome = operation.get('outcome')
         if operation['status'] != 'completed':
             raise osc_exc.CommandError(
@@ -128,7 +198,22 @@ class Failover(common.ShowOne):
                     else 'failed' + (
                         ' (%s)' % outcome if outcome else ''),
                     operation.get('error_message') or 'no reason given'))
-        return operation
+
+
+@contextlib.contextmanager
+def _survivor():
+    """Say whom to ask when the site that was addressed is the dead one."""
+    from keystoneauth1 import exceptions as ksa_exc
+
+    try:
+        yield
+    except (exceptions.Unreachable, ksa_exc.ConnectionError,
+            ksa_exc.DiscoveryFailure, ksa_exc.HttpServerError) as exc:
+        raise osc_exc.CommandError(
+            'The site that was addressed does not answer: %s\n'
+            'An unplanned failover is asked of the site that survives: '
+            'sign in there (--os-cloud with its entry of clouds.yaml) and '
+            'run the same command.' % ' '.join(str(exc).split()))
 
 
 class Progress(object):

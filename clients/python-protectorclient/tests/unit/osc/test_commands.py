@@ -583,20 +583,6 @@ class TestFailover(base.CommandCase):
         self.assertEqual(130, caught.exception.code)
         self.assertIn('continues', self.app.stderr.getvalue())
 
-    def test_unplanned(self):
-        with self.assertRaisesRegex(
-                osc_exc.CommandError, 'Unplanned failover needs a later'):
-            self.run_command(action.Failover, 'prod-web-app', '--type',
-                             'unplanned', '--yes')
-
-    def test_unplanned_needs_no_peer(self):
-        self.use(self.b)
-        self.a.down = True
-        with self.assertRaisesRegex(
-                osc_exc.CommandError, 'Unplanned failover needs a later'):
-            self.run_command(action.Failover, 'prod-web-app', '--type',
-                             'unplanned', '--yes')
-
     def test_unplanned_asks(self):
         with mock.patch('sys.stdin', io.StringIO('')):
             with self.assertRaisesRegex(osc_exc.CommandError, '--yes'):
@@ -607,6 +593,7 @@ class TestFailover(base.CommandCase):
         self.assertRaises(
             osc_exc.CommandError, common.confirm, '?', ('x',), stdin,
             io.StringIO())
+        self.assertEqual({}, self.a.operations)
 
     def test_malformed_mapping(self):
         with mock.patch('sys.stderr', io.StringIO()):
@@ -624,6 +611,140 @@ class TestFailover(base.CommandCase):
         self.assertEqual(
             '\r[###############...............]  50% running '
             'storage_failover\n', stream.getvalue())
+
+
+class TestUnplannedFailover(base.CommandCase):
+    """Site a is lost, site b takes over."""
+
+    ARGS = ('prod-web-app', '--type', 'unplanned', '--yes')
+
+    def setUp(self):
+        super(TestUnplannedFailover, self).setUp()
+        self.group = self.make_group()
+        for name in ('m-1', 'm-2'):
+            for fake in (self.a, self.b):
+                fake.groups[self.group]['document']['members'].append(
+                    {'id': name, 'instance_id': name})
+        self.use(self.b)
+        self.world.log[:] = []
+
+    def asked(self, letter='a'):
+        return [call for call in self.world.log if call[0] == letter]
+
+    def test_without_waiting(self):
+        self.a.down = True
+        shown = self.data(action.Failover, *(
+            self.ARGS + ('--network-mapping', 'net-a=net-b')))
+        self.assertEqual(('pending', self.a.id, self.b.id), (
+            shown['status'], shown['source_site_id'],
+            shown['target_site_id']))
+        self.assertEqual(
+            {'type': 'unplanned', 'mappings': {
+                'networks': {'net-a': 'net-b'}}},
+            self.b.operations[shown['id']]['options'])
+        self.assertIn('operation show %s' % shown['id'],
+                      self.app.stderr.getvalue())
+
+    def test_a_living_peer_is_left_alone(self):
+        sign_ins = []
+        self.requests.register_uri(
+            'GET', self.a.auth_url,
+            json=lambda request, context: sign_ins.append(request))
+        self.data(action.Failover, *self.ARGS)
+        self.assertEqual(([], []), (self.asked(), sign_ins))
+
+    def test_wait(self):
+        self.a.down = True
+        shown = self.data(action.Failover, *(self.ARGS + ('--wait',)))
+        self.assertEqual(('completed', 0), (shown['status'], self.code))
+        said = self.app.stderr.getvalue()
+        self.assertIn('100% completed\n', said)
+        self.assertIn('Site site-a has not been told yet', said)
+        self.assertIn('by any later command', said)
+        self.assertIn('sync-force prod-web-app', said)
+
+    def test_the_peer_is_told_after_the_end_only(self):
+        before = []
+
+        def look(fake, method, path, body):
+            states = [row['status'] for row in self.b.operations.values()]
+            before.append(states == ['completed'])
+        self.a.before.append(look)
+        self.data(action.Failover, *(self.ARGS + ('--wait',)))
+        self.assertTrue(before and all(before))
+        self.assertEqual(
+            self.b.id, self.a.groups[self.group]['document'][
+                'current_primary_site_id'])
+        self.assertEqual('synced', self.b.groups[self.group]['sync'])
+        self.assertNotIn('told', self.app.stderr.getvalue())
+
+    def test_the_peer_learns_of_it_later(self):
+        self.a.down = True
+        self.data(action.Failover, *(self.ARGS + ('--wait',)))
+        self.a.down = False
+        self.data(protection_group.ShowProtectionGroup, 'prod-web-app')
+        self.assertEqual(
+            2, self.a.groups[self.group]['document']['epoch'])
+        self.assertEqual('synced', self.b.groups[self.group]['sync'])
+
+    def test_in_part_and_again(self):
+        self.a.down = True
+        self.b.left_out = {'m-2': 'in no complete snapshot'}
+        shown = self.data(action.Failover, *(self.ARGS + ('--wait',)))
+        self.assertEqual(('partial', 1), (shown['outcome'], self.code))
+        said = self.app.stderr.getvalue()
+        self.assertIn('prod-web-app over in part only', said)
+        self.assertIn('  web-server-1: in no complete snapshot\n', said)
+        self.assertIn('repeat the same command', said)
+        shown = self.data(action.Failover, *(self.ARGS + ('--wait',)))
+        self.assertEqual(('completed', 0), (shown['outcome'], self.code))
+        self.assertEqual(
+            2, self.b.groups[self.group]['document']['epoch'])
+
+    def test_in_part_and_silent_about_members(self):
+        self.b.left_out = {'m-2': 'x'}
+        self.b.fail[('GET', '/members')] = 500
+        self.run_command(action.Failover, *(self.ARGS + ('--wait',)))
+        self.assertEqual(1, self.code)
+        self.assertIn('no reason given', self.app.stderr.getvalue())
+
+    def test_failed(self):
+        def hook(fake, method, path, body):
+            for row in self.b.operations.values():
+                row['script'][:] = [{
+                    'status': 'failed', 'outcome': 'rolled_back',
+                    'error_message': 'no snapshot'}]
+        self.b.before.append(hook)
+        self.a.down = True
+        with self.assertRaisesRegex(
+                osc_exc.CommandError, 'was rolled back: no snapshot'):
+            self.run_command(action.Failover, *(self.ARGS + ('--wait',)))
+        # nothing was to be told
+        self.assertNotIn('told', self.app.stderr.getvalue())
+
+    def test_dead_site_addressed(self):
+        self.use(self.a)
+        self.a.down = True
+        with self.assertRaisesRegex(
+                osc_exc.CommandError,
+                r'does not answer: (?s:.*)sign in there \(--os-cloud'):
+            self.run_command(action.Failover, *self.ARGS)
+        self.assertEqual([], self.asked('b'))
+
+    def test_where_the_group_runs(self):
+        self.use(self.a)
+        with self.assertRaisesRegex(
+                osc_exc.CommandError, 'runs on this site already'):
+            self.run_command(action.Failover, *self.ARGS)
+
+    def test_interrupted(self):
+        with mock.patch('protectorclient.coordinator.SitePair.watch',
+                        side_effect=KeyboardInterrupt):
+            with self.assertRaises(SystemExit) as caught:
+                self.run_command(
+                    action.Failover, *(self.ARGS + ('--wait',)))
+        self.assertEqual(130, caught.exception.code)
+        self.assertEqual([], self.asked())
 
 
 class TestOperation(base.CommandCase):

@@ -139,6 +139,26 @@ class TestInProcess(base.TestCase):
         self.assertEqual('completed', json.loads(out)['status'])
         self.assertIn('45% running', err)
 
+    def test_unplanned_failover(self):
+        group = self.make_group()
+        self.b.groups[group]['document']['members'].append(
+            {'id': 'm-1', 'instance_id': 'm-1'})
+        self.a.down = True
+        words = ('protector', 'protection-group', 'failover',
+                 'prod-web-app', '--type', 'unplanned', '--yes', '--wait')
+        code, out, err = self.shell('--os-cloud', 'site-a', *words)
+        self.assertEqual((1, ''), (code, out))
+        self.assertIn('asked of the site that survives: sign in there', err)
+        self.assertNotIn('Traceback', err)
+        self.b.left_out = {'m-1': 'in no complete snapshot'}
+        code, out, err = self.shell(
+            '--os-cloud', 'site-b', *(words + ('-f', 'json')))
+        self.assertEqual(1, code, err)
+        self.assertEqual('partial', json.loads(out)['outcome'])
+        self.assertIn('web-server-1: in no complete snapshot', err)
+        code, _out, err = self.shell('--os-cloud', 'site-b', *words)
+        self.assertEqual(0, code, err)
+
     def test_interrupted_wait(self):
         self.make_group()
         with mock.patch('protectorclient.coordinator.SitePair.follow',

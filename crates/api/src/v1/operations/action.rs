@@ -1,7 +1,9 @@
 //! `POST /v1/{project}/protection-groups/{group}/action`
+//!
+//! A planned operation is a modification and carries the other site's statement; an unplanned failover is none.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, response::IntoResponse};
 use protector_domain::Mappings;
 use protector_oslo::faults::Fault;
@@ -9,7 +11,7 @@ use serde_json::json;
 
 use super::index::names;
 use crate::body::Fields;
-use crate::extract::{By, Ids, Peer};
+use crate::extract::{By, Ids, statement};
 use crate::faults::{Answer, Refusal};
 use crate::v1::mappings::update::mappings;
 use crate::{App, render};
@@ -26,7 +28,7 @@ pub(crate) async fn action(
     State(app): State<App>,
     By(caller): By,
     ids: Ids,
-    Peer(statement): Peer,
+    headers: HeaderMap,
     body: Fields,
 ) -> Answer<impl IntoResponse> {
     let id = ids.group()?;
@@ -44,18 +46,20 @@ pub(crate) async fn action(
         None => Mappings::default(),
     };
     fields.finish()?;
-    match kind.as_str() {
-        "planned" => {}
-        "unplanned" => return Err(not_offered("unplanned failover")),
+    let operation = match kind.as_str() {
+        "planned" => {
+            let statement = statement(&headers)?;
+            app.service
+                .planned_failover(&caller, id, &mappings, &statement)
+                .await?
+        }
+        // The site that could give a statement is dead.
+        "unplanned" => app.service.unplanned_failover(&caller, id, &mappings).await?,
         _ => {
             let message = "Field 'failover.type' is not valid: it is planned or unplanned.";
             return Err(Fault::bad_request(message).into());
         }
-    }
-    let operation = app
-        .service
-        .planned_failover(&caller, id, &mappings, &statement)
-        .await?;
+    };
     let names = names(&app, &caller).await?;
     let shown = render::operation(&operation, &names);
     Ok((StatusCode::ACCEPTED, Json(json!({"operation": shown}))))

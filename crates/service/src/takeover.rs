@@ -1,0 +1,195 @@
+//! Starting an unplanned failover, on the site that survives.
+//!
+//! The other site is dead, so nothing of it is asked: no statement, no sign-in, no look at its array. The document
+//! isn't changed by the start either. The engine raises its epoch when the group runs here, and that outranks
+//! whatever the other site comes back with.
+
+use protector_domain::{
+    FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation, OperationId,
+    OperationStatus, Work,
+};
+use protector_ports::store::{Along, OperationFilter, Page};
+
+use crate::error::{Error, Result};
+use crate::failover::{interval, no_policy};
+use crate::operations::{failover, not_over};
+use crate::{Caller, Service, saga};
+
+/// What is to be brought here, and the epoch that it belongs to.
+struct Takeover {
+    members: Vec<Member>,
+    epoch: u64,
+}
+
+impl Service {
+    pub async fn unplanned_failover(
+        &self,
+        caller: &Caller,
+        group: GroupId,
+        mappings: &Mappings,
+    ) -> Result<Operation> {
+        let mut group = self.own_group(caller, group).await?;
+        let here = self.local_site();
+        self.check_nothing_runs(&group).await?;
+        let takeover = self.takeover(&group)?;
+        let policy = group.document.policy.clone().ok_or_else(no_policy)?;
+        self.check_own_array(&group).await?;
+
+        let source = group.document.peer_of(here).id;
+        let operation_id = OperationId(uuid::Uuid::new_v4());
+        let now = self.clock.now();
+        group.set_status(GroupStatus::FailingOver, None)?;
+        group.updated_at = now;
+        let operation = failover(
+            operation_id,
+            group.id(),
+            caller.project_id.clone(),
+            source,
+            here,
+            now,
+        );
+        let work = Work::UnplannedFailover(FailoverOrder {
+            operation: operation_id,
+            group: group.id(),
+            source,
+            target: here,
+            members: takeover.members,
+            replication_interval_seconds: interval(&policy),
+            array_group: policy.pure_pg_name,
+            mappings: group.document.mappings.overridden_by(mappings),
+            epoch: takeover.epoch,
+        });
+        let mut along = Along {
+            saga: Some(saga(work, operation_id.0)?),
+            operation: Some(&operation),
+            entry: Some(self.entry(
+                group.id(),
+                "begun",
+                Some(group.document.stamp),
+                format!("unplanned failover {operation_id} begun"),
+            )),
+            ..Along::default()
+        };
+        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+            along.trusts = vec![(here, trust)];
+        }
+        self.store.update_group(&group, along).await?;
+        self.wake.wake();
+        Ok(operation)
+    }
+
+    /// Refuses where this site works on the group, or where the other one may have begun to work here.
+    async fn check_nothing_runs(&self, group: &Group) -> Result<()> {
+        if let Some(running) = self.running_operation(group.id()).await? {
+            return Err(not_over(running.id, running.operation_type));
+        }
+        if let Some(saga) = self.store.live_saga(group.id()).await? {
+            return Err(Error::conflict(format!(
+                "Another change of protection group '{}' is still running on this site ({} {}): wait until it is over.",
+                group.document.name,
+                saga.kind.replace('_', " "),
+                saga.id
+            )));
+        }
+        if let Some(intent) = group.document.open_intent() {
+            let id = intent.operation_id;
+            return Err(Error::conflict(format!(
+                "Operation {id} ({}), announced by site '{}', may have made things on this site already. Finishing it from here \
+                 is not offered by this release yet, and nothing was changed. Look at it with `openstack protector operation \
+                 show {id}` when that site answers again.",
+                intent.kind.as_str(),
+                group.document.peer_of(self.local_site()).name,
+            ))
+            .with("operation_id", id.to_string()));
+        }
+        if group.status.is_in_transit() {
+            return Err(Error::conflict(format!(
+                "The protection group is {}: wait until that is over.",
+                group.status.as_str()
+            )));
+        }
+        Ok(())
+    }
+
+    async fn running_operation(&self, group: GroupId) -> Result<Option<Operation>> {
+        for status in [
+            OperationStatus::Pending,
+            OperationStatus::Running,
+            OperationStatus::RollingBack,
+        ] {
+            let filter = OperationFilter {
+                group: Some(group),
+                status: Some(status.as_str().to_owned()),
+                ..OperationFilter::default()
+            };
+            let found = self.store.operations(&filter, &Page::default()).await?;
+            if let Some(operation) = found.into_iter().next() {
+                return Ok(Some(operation));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All members of a group that runs on the other site; of one that was brought here in part, those that failed.
+    fn takeover(&self, group: &Group) -> Result<Takeover> {
+        let document = &group.document;
+        let name = &document.name;
+        let here = self.local_site();
+        let Some(site) = document.site(here) else {
+            return Err(Error::conflict(format!(
+                "This site is not one of the two sites of protection group '{name}'."
+            )));
+        };
+        if document.members.is_empty() {
+            return Err(Error::conflict(format!(
+                "Protection group '{name}' has no members."
+            )));
+        }
+        if document.current_primary_site_id != here {
+            let reserved = document.intents.iter().map(|intent| intent.reserved_epoch);
+            let highest = reserved.max().unwrap_or(0).max(document.stamp.epoch);
+            return Ok(Takeover {
+                members: document.members.clone(),
+                epoch: highest + 1,
+            });
+        }
+        if group.status != GroupStatus::FailedOverPartial {
+            return Err(Error::conflict(format!(
+                "Protection group '{name}' runs on this site ('{}') already: an unplanned failover is asked of the site that \
+                 takes it over.",
+                site.name
+            )));
+        }
+        let failed: Vec<Member> = document
+            .members
+            .iter()
+            .filter(|member| group.member_status(member.id) == MemberStatus::Error)
+            .cloned()
+            .collect();
+        if failed.is_empty() {
+            return Err(Error::conflict(format!(
+                "No member of protection group '{name}' is in error: there is nothing to repeat."
+            )));
+        }
+        Ok(Takeover {
+            members: failed,
+            epoch: document.stamp.epoch,
+        })
+    }
+
+    /// The token of the other site's array isn't needed: nobody answers there.
+    async fn check_own_array(&self, group: &Group) -> Result<()> {
+        let here = self.local_site();
+        if self.store.array_token(group.id(), here).await?.is_some() {
+            return Ok(());
+        }
+        let document = &group.document;
+        Err(Error::conflict(format!(
+            "This site doesn't hold the token of its own array. It comes with the group's metadata where site '{}' knows this \
+             site's public key: register that key there, then run `openstack protector protection-group sync-force {}` while \
+             that site answers.",
+            document.peer_of(here).name,
+            document.name
+        )))
+    }
+}
