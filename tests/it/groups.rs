@@ -55,6 +55,71 @@ async fn a7_groups_are_created_listed_shown_changed_and_deleted() -> Result<()> 
     Ok(())
 }
 
+/// The API itself insists, whatever client asks: not without the peer's word, not with one of its own, not twice
+/// with the same.
+#[tokio::test]
+async fn t2_nothing_changes_without_the_peers_fresh_word() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let path = format!("/protection-groups/{group}");
+    let url = format!("{}{path}", pair.here.base());
+    let once = pair.statement(&group).await?;
+    let body = json!({"protection_group": {"description": "first"}});
+    let header = [("X-Protector-Statement", once.as_str())];
+    pair.here
+        .ask(Method::PATCH, &url, &header, Some(&body))
+        .await?
+        .ok(200)?;
+    pair.push(&group).await?;
+    let itself = Pair {
+        here: pair.here.clone(),
+        there: pair.here.clone(),
+    };
+    let own = itself.statement(&group).await?;
+    let before = group_at(&pair, &group).await?;
+    let body = json!({"protection_group": {"description": "second"}});
+    for (word, status) in [(None, 400), (Some(&own), 400), (Some(&once), 409)] {
+        let header: Vec<_> = word
+            .map(|word| ("X-Protector-Statement", word.as_str()))
+            .into_iter()
+            .collect();
+        let answer = pair.here.ask(Method::PATCH, &url, &header, Some(&body)).await?;
+        assert_eq!(group_at(&pair, &group).await?, before);
+        answer.ok(status)?;
+    }
+    // With a fresh one it is done.
+    pair.modify(&group, Method::PATCH, &path, Some(&body), 200)
+        .await?;
+    Ok(())
+}
+
+/// The checksum is the receiver's to verify.
+#[tokio::test]
+async fn t5_a_bundle_that_was_changed_on_its_way_changes_nothing() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.bare_group(&pair, "web").await?;
+    let path = format!("/protection-groups/{group}");
+    let body = json!({"protection_group": {"description": "told"}});
+    pair.change(&group, Method::PATCH, &path, Some(&body))
+        .await?
+        .ok(200)?;
+    let there = pair.reversed();
+    let before = group_at(&there, &group).await?;
+    let path = format!("{path}/metadata");
+    let mut bundle = pair.here.get(&path).await?;
+    bundle["bundle"]["document"]["description"] = json!("something else");
+    let body = json!({"bundle": bundle["bundle"]});
+    let answer = pair.there.call(Method::PUT, &path, Some(&body)).await?;
+    assert_eq!(group_at(&there, &group).await?, before);
+    let message = answer.fault("badRequest", 400)?;
+    ensure!(message.contains("checksum"), "{message}");
+    pair.push(&group).await?;
+    assert_eq!(group_at(&there, &group).await?["description"], "told");
+    Ok(())
+}
+
 /// Delete a group on both sites and wait until it is gone.
 async fn delete(pair: &Pair, id: &str) -> Result<()> {
     use base64::Engine as _;
