@@ -266,13 +266,14 @@ async fn p12_a_wrong_connection_names_host_and_database_never_the_password() -> 
 
 #[tokio::test]
 async fn p12_a_database_file_that_cannot_be_opened_is_named() -> Result<()> {
-    // A file stands where the directory should be, so that not even root can make it.
+    // A directory stands where the file should be, or a file where the directory should: not even root opens that.
     let directory = TempDir::new()?;
     let file = directory.path().join("file");
     std::fs::write(&file, "no directory")?;
-    let name = file.join("protector.db");
-    for said in refused_start(&format!("sqlite:///{}", name.display())).await? {
-        ensure!(said.contains(&*name.to_string_lossy()), "{said}");
+    for name in [directory.path().to_owned(), file.join("protector.db")] {
+        for said in refused_start(&format!("sqlite:///{}", name.display())).await? {
+            ensure!(said.contains(&*name.to_string_lossy()), "{said}");
+        }
     }
     Ok(())
 }
