@@ -60,6 +60,46 @@ Action: Wait for the remote site to recover, then run:
 openstack protector protection-group sync-force %s
 $""".format(TIME)
 
+#: and where a change did not reach it
+OUT_OF_SYNC = r"""Sync Status: \S+ OUT OF SYNC
+
+Local Metadata:
+  Version: 2
+  Current Site: site-a
+  Last Modified: {0}
+
+Remote Sync:
+  Status: PENDING
+  Remote Version: 1
+  Last Sync: {0} \(\d+ \w+ ago\)
+
+Validation:
+  \S+ Versions differ \(2 != 1\)
+  \S+ Sync status is 'pending'
+
+Action: Run:
+openstack protector protection-group sync-force %s
+$""".format(TIME)
+
+FORCED = r"""Force Sync Initiated\.\.\.
+
+Checking remote site connectivity\.\.\.
+  \S+ site-b is reachable
+
+Syncing metadata \(version 2\)\.\.\.
+  Gathering current metadata\.\.\. \S+
+  Calculating checksum\.\.\. \S+
+  Pushing to site-b\.\.\. \S+
+
+Remote Site Response:
+  Status: success
+  Version: 2
+  Duration: \d+ms
+
+\S+ Sync completed successfully
+Both sites now at version 2
+$"""
+
 
 def test_c12_a_planned_failover_and_its_operation(world):
     group = world.group()
@@ -117,6 +157,27 @@ def test_c7_sync_status_in_its_forms(world):
         lambda: world.show('site-a', 'protection-group', 'sync-status',
                            group),
         lambda facts: facts['sync_status'] == 'IN SYNC')
+
+
+def test_c8_what_the_peer_has_not_heard_of_is_forced_there(world):
+    group = world.group()
+    world.untold(group, 'carried later')
+    apart = world.ok('site-a', 'protector', 'protection-group',
+                     'sync-status', group)
+    assert re.match(OUT_OF_SYNC % group, apart.out), apart
+    forced = world.ok('site-a', 'protector', 'protection-group',
+                      'sync-force', group)
+    assert re.match(FORCED, forced.out), forced
+    there = world.show('site-b', 'protection-group', 'show', group)
+    assert (there['version'], there['description']) == (2, 'carried later')
+    facts = world.show('site-a', 'protection-group', 'sync-status', group)
+    assert facts['sync_status'] == 'IN SYNC', facts
+    log = world.show('site-a', 'protection-group', 'sync-log', group)
+    assert [row['event'] for row in log] == [
+        'receipt', 'committed', 'receipt', 'committed'], log
+    last = world.show('site-a', 'protection-group', 'sync-log', group,
+                      '--limit', '1')
+    assert last == log[:1]
 
 
 def test_c15_a_change_while_the_peer_is_unreachable(world):

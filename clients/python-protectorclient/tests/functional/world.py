@@ -12,6 +12,7 @@
 
 """Two simulated sites with the real services, and `openstack` as typed."""
 
+import base64
 import json
 import os
 import pathlib
@@ -126,6 +127,32 @@ class World(object):
 
     def heal(self, site):
         self.control('DELETE', '%s/faults' % site)
+
+    def untold(self, group, description):
+        """A change at site-a by a client that dies before it tells."""
+        group_id = self.show('site-a', 'protection-group', 'show',
+                             group)['id']
+        path = '/protection-groups/' + group_id
+        nonce = self._call('site-a', 'POST', path + '/sync',
+                           {'nonce': {}})['nonce']
+        statement = self._call('site-b', 'POST', path + '/sync', {
+            'statement': {'nonce': nonce['value']}})['statement']
+        word = base64.b64encode(json.dumps(statement).encode()).decode()
+        self._call('site-a', 'PATCH', path,
+                   {'protection_group': {'description': description}},
+                   {'X-Protector-Statement': word})
+
+    def _call(self, cloud, method, path, body, headers=None):
+        """A request to protector, past its client."""
+        token = self.ok(cloud, 'token', 'issue', '-f', 'json').json()
+        asked = request.Request(
+            '%s/v1/%s%s' % (self.sites[cloud]['protector']['url'],
+                            token['project_id'], path),
+            method=method, data=json.dumps(body).encode(),
+            headers=dict({'content-type': 'application/json',
+                          'X-Auth-Token': token['id']}, **headers or {}))
+        with request.urlopen(asked, timeout=20) as answer:
+            return json.loads(answer.read())
 
     # -- beginnings ---------------------------------------------------------
 
