@@ -180,6 +180,38 @@ def test_c8_what_the_peer_has_not_heard_of_is_forced_there(world):
     assert last == log[:1]
 
 
+def test_t3_a_push_that_fails_half_way(world):
+    group = world.group()
+    words = ('protector', 'protection-group', 'set', group, '--description')
+    mapping = world.unmap()
+    try:
+        half = world.openstack('site-a', *(words + ('kept',)))
+        assert half.code != 0
+        assert 'could not be carried to site-b' in half.err, half
+        assert 'sync-force %s' % group in half.err, half
+        kept = world.show('site-a', 'protection-group', 'show', group)
+        assert (kept['version'], kept['description'], kept['sync_status']) \
+            == (2, 'kept', 'failed'), kept
+        there = world.show('site-b', 'protection-group', 'show', group)
+        assert there['version'] == 1, there
+        facts = world.show('site-a', 'protection-group', 'sync-status',
+                           group)
+        assert facts['remote_status'] == 'FAILED', facts
+        next_ = world.openstack('site-a', *(words + ('refused',)))
+        assert next_.code != 0
+        assert 'Further changes are refused until it is.' in next_.err, next_
+        after = world.show('site-a', 'protection-group', 'show', group)
+        assert (after['version'], after['description']) == (2, 'kept'), after
+    finally:
+        world.map(mapping)
+    world.ok('site-a', 'protector', 'protection-group', 'sync-force', group)
+    facts = world.show('site-a', 'protection-group', 'sync-status', group)
+    assert facts['sync_status'] == 'IN SYNC', facts
+    there = world.show('site-b', 'protection-group', 'show', group)
+    assert there['description'] == 'kept', there
+    world.ok('site-a', *(words + ('taken again',)))
+
+
 def test_c15_a_change_while_the_peer_is_unreachable(world):
     group = world.group()
     before = world.show('site-a', 'protection-group', 'show', group)

@@ -142,17 +142,33 @@ class World(object):
                    {'protection_group': {'description': description}},
                    {'X-Protector-Statement': word})
 
-    def _call(self, cloud, method, path, body, headers=None):
+    def unmap(self):
+        """Take the tenant's mapping away at site-b alone; what it was."""
+        token = self.ok('site-b', 'token', 'issue', '-f', 'json').json()
+        rows = self.show('site-b-admin', 'tenant', 'mapping', 'list')
+        row = next(row for row in rows
+                   if row['local_tenant'] == token['project_id'])
+        self._call('site-b-admin', 'DELETE', '/tenant-mappings/' + row['id'])
+        return {key: row[key] for key in (
+            'id', 'local_tenant', 'remote_site', 'remote_tenant')}
+
+    def map(self, row):
+        self._call('site-b-admin', 'POST', '/tenant-mappings',
+                   {'tenant_mapping': row})
+
+    def _call(self, cloud, method, path, body=None, headers=None):
         """A request to protector, past its client."""
         token = self.ok(cloud, 'token', 'issue', '-f', 'json').json()
+        site = self.sites[cloud.replace('-admin', '')]
         asked = request.Request(
-            '%s/v1/%s%s' % (self.sites[cloud]['protector']['url'],
-                            token['project_id'], path),
-            method=method, data=json.dumps(body).encode(),
+            '%s/v1/%s%s' % (site['protector']['url'], token['project_id'],
+                            path),
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
             headers=dict({'content-type': 'application/json',
                           'X-Auth-Token': token['id']}, **headers or {}))
         with request.urlopen(asked, timeout=20) as answer:
-            return json.loads(answer.read())
+            return json.loads(answer.read() or b'null')
 
     # -- beginnings ---------------------------------------------------------
 
