@@ -293,6 +293,14 @@ async fn o9_g7_during_an_operation_there_is_no_second_one_and_no_deletion() -> R
     stack.simulation.settings("site-b", &slow).await?;
     let operation = pair.failover(&group.id, json!({})).await?;
     let path = format!("/protection-groups/{}", group.id);
+    // Every change begins with a nonce, and already that one is refused, with what it has to wait for.
+    let nonce = json!({"nonce": {}});
+    let begun = pair
+        .here
+        .call(Method::POST, &format!("{path}/sync"), Some(&nonce))
+        .await?
+        .ok(409)?;
+    assert_eq!(begun["conflictingRequest"]["operation_id"], operation.as_str());
     let again = json!({"failover": {"type": "planned"}});
     for (method, path, body) in [
         (Method::POST, format!("{path}/action"), Some(&again)),
