@@ -175,6 +175,14 @@ async fn o11_a_rollback_releases_volumes_by_unmanage() -> Result<()> {
     Ok(())
 }
 
+/// The documented phases, each with the per cent that it is shown by.
+const RANGES: [(&str, (u64, u64)); 4] = [
+    ("prepare", (0, 20)),
+    ("storage_failover", (20, 60)),
+    ("instance_recreation", (60, 90)),
+    ("finalization", (90, 100)),
+];
+
 #[tokio::test]
 async fn o7_a9_operations_tell_phases_steps_and_results_and_are_kept() -> Result<()> {
     let stack = Stack::start().await?;
@@ -201,7 +209,18 @@ async fn o7_a9_operations_tell_phases_steps_and_results_and_are_kept() -> Result
     let mut seen = Vec::new();
     let ended = loop {
         let now = pair.here.get(&format!("/operations/{second}")).await?["operation"].clone();
-        seen.push(now["progress"].as_u64().context("no progress")?);
+        let progress = now["progress"].as_u64().context("no progress")?;
+        let unfinished = now["steps"].as_array().into_iter().flatten();
+        if let Some(step) = unfinished.into_iter().find(|step| step["completed_at"].is_null()) {
+            let phase = text(step, "phase")?;
+            let (from, to) = RANGES
+                .iter()
+                .find(|range| range.0 == phase)
+                .context("no phase")?
+                .1;
+            ensure!((from..=to).contains(&progress), "{phase} shows {progress} %");
+        }
+        seen.push(progress);
         if !now["outcome"].is_null() {
             break now;
         }
@@ -220,13 +239,7 @@ async fn o7_a9_operations_tell_phases_steps_and_results_and_are_kept() -> Result
         .flatten()
         .filter_map(|step| step["phase"].as_str())
         .collect();
-    let all = [
-        "prepare",
-        "storage_failover",
-        "instance_recreation",
-        "finalization",
-    ];
-    assert_eq!(phases, all.into_iter().collect());
+    assert_eq!(phases, RANGES.iter().map(|range| range.0).collect());
     let completed: BTreeSet<&str> = ended["steps_completed"]
         .as_array()
         .into_iter()
@@ -253,6 +266,10 @@ async fn o7_a9_operations_tell_phases_steps_and_results_and_are_kept() -> Result
         [second.as_str(), failed.as_str()],
         "newest first, and the failed one is kept"
     );
+    let other = format!("/operations?protection_group_id={}", uuid::Uuid::new_v4());
+    assert_eq!(pair.here.get(&other).await?["operations"], json!([]));
+    assert_eq!(ended["source_site_id"], stack.a.identity().await?["id"]);
+    assert_eq!(ended["target_site_id"], stack.b.identity().await?["id"]);
     for field in [
         "operation_type",
         "source_site_id",
@@ -276,6 +293,14 @@ async fn o9_g7_during_an_operation_there_is_no_second_one_and_no_deletion() -> R
     stack.simulation.settings("site-b", &slow).await?;
     let operation = pair.failover(&group.id, json!({})).await?;
     let path = format!("/protection-groups/{}", group.id);
+    // Every change begins with a nonce, and already that one is refused, with what it has to wait for.
+    let nonce = json!({"nonce": {}});
+    let begun = pair
+        .here
+        .call(Method::POST, &format!("{path}/sync"), Some(&nonce))
+        .await?
+        .ok(409)?;
+    assert_eq!(begun["conflictingRequest"]["operation_id"], operation.as_str());
     let again = json!({"failover": {"type": "planned"}});
     for (method, path, body) in [
         (Method::POST, format!("{path}/action"), Some(&again)),

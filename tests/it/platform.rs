@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::harness::{Conf, Stack, free_port, run, text};
 use anyhow::{Result, ensure};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -45,6 +45,20 @@ async fn p1_no_service_calls_the_other_protector() -> Result<()> {
             .await?;
         counters.push((url, came));
     }
+    let moved = everything(&stack).await;
+    // The calls first: one that went astray may well be why something failed.
+    for (url, came) in &counters {
+        assert_eq!(came.load(Ordering::SeqCst), 0, "somebody called {url}");
+        // The counter counts: otherwise nothing was shown.
+        stack.http.get(format!("{url}/")).send().await?;
+        assert_eq!(came.load(Ordering::SeqCst), 1);
+    }
+    assert_eq!(moved?["outcome"], "completed");
+    Ok(())
+}
+
+/// All that services do: sites are registered and looked at, a group is protected and moved.
+async fn everything(stack: &Stack) -> Result<Value> {
     stack.register().await?;
     let admin = stack.a.sign_in("admin").await?;
     for site in [&stack.a, &stack.b] {
@@ -55,19 +69,12 @@ async fn p1_no_service_calls_the_other_protector() -> Result<()> {
     let tenant = stack.pair("demo").await?;
     let group = stack.protected(&tenant, "web", 1).await?;
     let operation = tenant.failover(&group.id, json!({})).await?;
-    assert_eq!(tenant.ended(&group.id, &operation).await?["outcome"], "completed");
-    for (url, came) in &counters {
-        assert_eq!(came.load(Ordering::SeqCst), 0, "somebody called {url}");
-        // The counter counts: otherwise nothing was shown.
-        stack.http.get(format!("{url}/")).send().await?;
-        assert_eq!(came.load(Ordering::SeqCst), 1);
-    }
-    Ok(())
+    tenant.ended(&group.id, &operation).await
 }
 
 #[tokio::test]
 async fn p1_each_site_has_its_own_services_and_database() -> Result<()> {
-    let stack = Stack::start().await?;
+    let stack = Stack::unregistered().await?;
     let mut identities = Vec::new();
     for site in [&stack.a, &stack.b] {
         let identity = site.identity().await?;
@@ -100,6 +107,51 @@ async fn p1_each_site_has_its_own_services_and_database() -> Result<()> {
         identities[0].0 != identities[1].0 && identities[0].1 != identities[1].1,
         "the sites are one: {identities:?}"
     );
+    Ok(())
+}
+
+/// One group moves, the other one stays: each has its own primary site, and the services just run on.
+#[tokio::test]
+async fn p2_a_failover_swaps_the_roles_of_its_group_alone() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let (a, b) = (stack.a.identity().await?, stack.b.identity().await?);
+    let idle = stack.bare_group(&pair, "idle").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let before = (stack.a.pids()?, stack.b.pids()?);
+    let operation = pair.failover(&group.id, json!({})).await?;
+    assert_eq!(pair.ended(&group.id, &operation).await?["outcome"], "completed");
+    for side in [&pair, &pair.reversed()] {
+        for (id, primary, name) in [(&group.id, &b, "site-b"), (&idle, &a, "site-a")] {
+            let shown = side.here.get(&format!("/protection-groups/{id}")).await?;
+            let shown = &shown["protection_group"];
+            assert_eq!(shown["current_primary_site_id"], primary["id"], "{shown}");
+            assert_eq!(shown["current_primary_site"], name, "{shown}");
+        }
+    }
+    // Changes are made at the new primary now, and only there.
+    let path = format!("/protection-groups/{}", group.id);
+    let body = json!({"protection_group": {"description": "moved"}});
+    let sync = json!({"nonce": {}});
+    pair.here
+        .call(Method::POST, &format!("{path}/sync"), Some(&sync))
+        .await?
+        .fault("conflictingRequest", 409)?;
+    pair.reversed()
+        .modify(&group.id, Method::PATCH, &path, Some(&body), 200)
+        .await?;
+    let shown = pair.here.get(&path).await?;
+    assert_eq!(shown["protection_group"]["description"], "moved");
+    for (site, pids) in [(&stack.a, before.0), (&stack.b, before.1)] {
+        assert_eq!(site.pids()?, pids);
+        for pid in pids {
+            ensure!(
+                std::fs::exists(format!("/proc/{pid}"))?,
+                "{} was restarted",
+                site.name
+            );
+        }
+    }
     Ok(())
 }
 
@@ -214,13 +266,14 @@ async fn p12_a_wrong_connection_names_host_and_database_never_the_password() -> 
 
 #[tokio::test]
 async fn p12_a_database_file_that_cannot_be_opened_is_named() -> Result<()> {
-    // A file stands where the directory should be, so that not even root can make it.
+    // A directory stands where the file should be, or a file where the directory should: not even root opens that.
     let directory = TempDir::new()?;
     let file = directory.path().join("file");
     std::fs::write(&file, "no directory")?;
-    let name = file.join("protector.db");
-    for said in refused_start(&format!("sqlite:///{}", name.display())).await? {
-        ensure!(said.contains(&*name.to_string_lossy()), "{said}");
+    for name in [directory.path().to_owned(), file.join("protector.db")] {
+        for said in refused_start(&format!("sqlite:///{}", name.display())).await? {
+            ensure!(said.contains(&*name.to_string_lossy()), "{said}");
+        }
     }
     Ok(())
 }

@@ -114,6 +114,9 @@ async fn t7_tenant_mappings_are_made_listed_shown_and_deleted() -> Result<()> {
         .await?
         .ok(201)?;
     let made = &made["tenant_mapping"];
+    for (field, value) in body["tenant_mapping"].as_object().into_iter().flatten() {
+        assert_eq!(made[field], *value);
+    }
     let path = format!("/tenant-mappings/{}", text(made, "id")?);
     let listed = admin.get("/tenant-mappings").await?;
     ensure!(
@@ -137,4 +140,45 @@ async fn t7_tenant_mappings_are_made_listed_shown_and_deleted() -> Result<()> {
         .await?
         .fault("itemNotFound", 404)?;
     Ok(())
+}
+
+#[tokio::test]
+async fn t7_without_a_mapping_a_bundle_is_refused() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let admin = stack.b.sign_in("admin").await?;
+    let mapped = admin.get("/tenant-mappings").await?["tenant_mappings"][0].clone();
+    let path = format!("/tenant-mappings/{}", text(&mapped, "id")?);
+    admin.call(Method::DELETE, &path, None).await?.ok(204)?;
+    let id = uuid::Uuid::new_v4().to_string();
+    let body = stack.group_body(&id, "web", "replicated-ssd", "async").await?;
+    pair.change(&id, Method::POST, "/protection-groups", Some(&body))
+        .await?
+        .ok(202)?;
+    let path = format!("/protection-groups/{id}/metadata");
+    let bundle = pair.here.get(&path).await?;
+    let body = json!({"bundle": bundle["bundle"]});
+    let message = pair
+        .there
+        .call(Method::PUT, &path, Some(&body))
+        .await?
+        .fault("conflictingRequest", 409)?;
+    ensure!(message.contains("no tenant mapping"), "{message}");
+    pair.there
+        .call(Method::GET, &path, None)
+        .await?
+        .fault("itemNotFound", 404)?;
+    let again: serde_json::Map<_, _> = mapped
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(field, _)| *field != "created_at")
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect();
+    let body = json!({ "tenant_mapping": again });
+    admin
+        .call(Method::POST, "/tenant-mappings", Some(&body))
+        .await?
+        .ok(201)?;
+    pair.push(&id).await
 }

@@ -81,7 +81,7 @@ pub fn clauses() -> anyhow::Result<Vec<Clause>> {
 }
 
 /// Rows of tables whose first cell is a clause: clause, promise, tests, the change that makes them fail.
-fn parse(text: &str) -> anyhow::Result<Vec<Clause>> {
+pub fn parse(text: &str) -> anyhow::Result<Vec<Clause>> {
     let id = Regex::new(r"^[PACTGODH]\d{1,2}(\.[a-z0-9-]+)?$")?;
     let mut clauses: Vec<Clause> = Vec::new();
     for line in text.lines().filter(|it| it.starts_with('|')) {

@@ -3,7 +3,7 @@
 //!
 //! Checks of the real control planes are left out here: a change is tried on the simulated sites, in seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -73,34 +73,48 @@ pub fn run(wanted: &[String]) -> anyhow::Result<bool> {
         .collect();
     let (mut caught, mut survived, mut unchecked) = (0, Vec::new(), Vec::new());
     bench.refresh()?;
-    let all: Vec<String> = chosen.iter().flat_map(|it| it.tests.clone()).collect();
+    let all = names(chosen.iter().copied());
     let sound = bench
         .failures(&all)?
         .context("the unchanged tree can't be built")?;
     ensure!(sound.is_empty(), "without any change these fail: {sound:?}");
-    for clause in chosen {
+    // What failed by each change, as several clauses may name the same one.
+    let mut tried: BTreeMap<&str, Option<Vec<String>>> = BTreeMap::new();
+    for clause in &chosen {
         let change = Change::parse(&clause.change)?;
         let (Some(change), false) = (change, bench.runnable(&clause.tests)?.is_empty()) else {
             println!("{:18} unchecked", clause.id);
             unchecked.push(&clause.id);
             continue;
         };
-        bench.refresh()?;
-        change
-            .apply(&bench.tree)
-            .with_context(|| format!("{}: its change", clause.id))?;
-        match bench.failures(&clause.tests)? {
+        if !tried.contains_key(clause.change.as_str()) {
+            bench.refresh()?;
+            change
+                .apply(&bench.tree)
+                .with_context(|| format!("{}: its change", clause.id))?;
+            tried.insert(
+                &clause.change,
+                bench.failures(&tests_of(&chosen, &clause.change))?,
+            );
+        }
+        match &tried[clause.change.as_str()] {
             None => {
                 println!("{:18} does not compile any more", clause.id);
                 survived.push(&clause.id);
             }
-            Some(failed) if failed.is_empty() => {
-                println!("{:18} SURVIVED", clause.id);
-                survived.push(&clause.id);
-            }
             Some(failed) => {
-                println!("{:18} caught by {}", clause.id, failed.join(", "));
-                caught += 1;
+                let mine: Vec<&str> = failed
+                    .iter()
+                    .filter(|name| clause.tests.contains(name))
+                    .map(String::as_str)
+                    .collect();
+                if mine.is_empty() {
+                    println!("{:18} SURVIVED", clause.id);
+                    survived.push(&clause.id);
+                } else {
+                    println!("{:18} caught by {}", clause.id, mine.join(", "));
+                    caught += 1;
+                }
             }
         }
     }
@@ -110,6 +124,17 @@ pub fn run(wanted: &[String]) -> anyhow::Result<bool> {
         json!({"caught": caught, "survived": survived, "unchecked": unchecked, "seconds": start.elapsed().as_secs()})
     );
     Ok(survived.is_empty())
+}
+
+/// The tests of all clauses that name this change.
+fn tests_of(chosen: &[&Clause], change: &str) -> Vec<String> {
+    names(chosen.iter().copied().filter(|it| it.change == change))
+}
+
+/// Each name once.
+fn names<'a>(clauses: impl Iterator<Item = &'a Clause>) -> Vec<String> {
+    let names: BTreeSet<String> = clauses.flat_map(|it| it.tests.clone()).collect();
+    names.into_iter().collect()
 }
 
 /// The copy in which changes are made.
@@ -266,6 +291,15 @@ mod tests {
         );
         assert_eq!(Change::parse("the broker's password is wrong").unwrap(), None);
         assert_eq!(Change::parse("").unwrap(), None);
+    }
+
+    #[test]
+    fn clauses_with_the_same_change_are_tried_together() {
+        let table = "| P1.a | a | `one`, `two` | `f`: `x` -> `y` |\n| P1.b | b | `two` | `f`: `x` -> `y` |\n| P1.c | c | `three` | |";
+        let clauses = conformance::parse(table).unwrap();
+        let chosen: Vec<&Clause> = clauses.iter().collect();
+        assert_eq!(tests_of(&chosen, &clauses[1].change), ["one", "two"]);
+        assert_eq!(names(chosen.into_iter()), ["one", "three", "two"]);
     }
 
     #[test]

@@ -12,7 +12,93 @@
 
 """A failover, as a tenant types it."""
 
+import re
+
 from tests.functional import world as worlds
+
+TIME = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*Z'
+
+#: a new group, as the documents show one that is in sync
+IN_SYNC = r"""Sync Status: \S+ IN SYNC
+
+Local Metadata:
+  Version: 1
+  Current Site: site-a
+  Last Modified: {0}
+
+Remote Sync:
+  Status: SYNCED
+  Remote Version: 1
+  Last Sync: {0} \(\d+ \w+ ago\)
+
+Validation:
+  \S+ Versions match \(1 = 1\)
+  \S+ Sync status is 'synced'
+  \S+ Last sync is recent
+
+Both sites have identical metadata\.
+$""".format(TIME)
+
+#: the same where the other site doesn't answer
+UNREACHABLE = r"""Sync Status: \S+ UNREACHABLE
+
+Local Metadata:
+  Version: 1
+  Current Site: site-a
+  Last Modified: {0}
+
+Remote Sync:
+  Status: UNREACHABLE
+  Remote Version: 1 \(last known\)
+  Last Sync: {0} \(\d+ \w+ ago\)
+
+Validation:
+  \S+ site-b is not reachable: .+
+  \S+ Sync status is 'unreachable'
+
+Action: Wait for the remote site to recover, then run:
+openstack protector protection-group sync-force %s
+$""".format(TIME)
+
+#: and where a change did not reach it
+OUT_OF_SYNC = r"""Sync Status: \S+ OUT OF SYNC
+
+Local Metadata:
+  Version: 2
+  Current Site: site-a
+  Last Modified: {0}
+
+Remote Sync:
+  Status: PENDING
+  Remote Version: 1
+  Last Sync: {0} \(\d+ \w+ ago\)
+
+Validation:
+  \S+ Versions differ \(2 != 1\)
+  \S+ Sync status is 'pending'
+
+Action: Run:
+openstack protector protection-group sync-force %s
+$""".format(TIME)
+
+FORCED = r"""Force Sync Initiated\.\.\.
+
+Checking remote site connectivity\.\.\.
+  \S+ site-b is reachable
+
+Syncing metadata \(version 2\)\.\.\.
+  Gathering current metadata\.\.\. \S+
+  Calculating checksum\.\.\. \S+
+  Pushing to site-b\.\.\. \S+
+
+Remote Site Response:
+  Status: success
+  Version: 2
+  Duration: \d+ms
+
+\S+ Sync completed successfully
+Both sites now at version 2
+$"""
 
 
 def test_c12_a_planned_failover_and_its_operation(world):
@@ -57,22 +143,73 @@ def test_c7_sync_status_in_its_forms(world):
     group = world.group()
     same = world.ok('site-a', 'protector', 'protection-group',
                     'sync-status', group)
-    assert 'IN SYNC' in same.out and '(1 = 1)' in same.out, same
-    assert 'Both sites have identical metadata.' in same.out
+    assert re.match(IN_SYNC, same.out), same
     facts = world.show('site-a', 'protection-group', 'sync-status', group)
     assert facts['sync_status'] == 'IN SYNC', facts
     world.down('site-b')
     try:
         dead = world.ok('site-a', 'protector', 'protection-group',
                         'sync-status', group)
-        assert 'UNREACHABLE' in dead.out, dead
-        assert 'sync-force %s' % group in dead.out, dead
+        assert re.match(UNREACHABLE % group, dead.out), dead
     finally:
         world.heal('site-b')
     worlds.eventually(
         lambda: world.show('site-a', 'protection-group', 'sync-status',
                            group),
         lambda facts: facts['sync_status'] == 'IN SYNC')
+
+
+def test_c8_what_the_peer_has_not_heard_of_is_forced_there(world):
+    group = world.group()
+    world.untold(group, 'carried later')
+    apart = world.ok('site-a', 'protector', 'protection-group',
+                     'sync-status', group)
+    assert re.match(OUT_OF_SYNC % group, apart.out), apart
+    forced = world.ok('site-a', 'protector', 'protection-group',
+                      'sync-force', group)
+    assert re.match(FORCED, forced.out), forced
+    there = world.show('site-b', 'protection-group', 'show', group)
+    assert (there['version'], there['description']) == (2, 'carried later')
+    facts = world.show('site-a', 'protection-group', 'sync-status', group)
+    assert facts['sync_status'] == 'IN SYNC', facts
+    log = world.show('site-a', 'protection-group', 'sync-log', group)
+    assert [row['event'] for row in log] == [
+        'receipt', 'committed', 'receipt', 'committed'], log
+    last = world.show('site-a', 'protection-group', 'sync-log', group,
+                      '--limit', '1')
+    assert last == log[:1]
+
+
+def test_t3_a_push_that_fails_half_way(world):
+    group = world.group()
+    words = ('protector', 'protection-group', 'set', group, '--description')
+    mapping = world.unmap()
+    try:
+        half = world.openstack('site-a', *(words + ('kept',)))
+        assert half.code != 0
+        assert 'could not be carried to site-b' in half.err, half
+        assert 'sync-force %s' % group in half.err, half
+        kept = world.show('site-a', 'protection-group', 'show', group)
+        assert (kept['version'], kept['description'], kept['sync_status']) \
+            == (2, 'kept', 'failed'), kept
+        there = world.show('site-b', 'protection-group', 'show', group)
+        assert there['version'] == 1, there
+        facts = world.show('site-a', 'protection-group', 'sync-status',
+                           group)
+        assert facts['remote_status'] == 'FAILED', facts
+        next_ = world.openstack('site-a', *(words + ('refused',)))
+        assert next_.code != 0
+        assert 'Further changes are refused until it is.' in next_.err, next_
+        after = world.show('site-a', 'protection-group', 'show', group)
+        assert (after['version'], after['description']) == (2, 'kept'), after
+    finally:
+        world.map(mapping)
+    world.ok('site-a', 'protector', 'protection-group', 'sync-force', group)
+    facts = world.show('site-a', 'protection-group', 'sync-status', group)
+    assert facts['sync_status'] == 'IN SYNC', facts
+    there = world.show('site-b', 'protection-group', 'show', group)
+    assert there['description'] == 'kept', there
+    world.ok('site-a', *(words + ('taken again',)))
 
 
 def test_c15_a_change_while_the_peer_is_unreachable(world):

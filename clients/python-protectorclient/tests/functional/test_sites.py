@@ -44,14 +44,12 @@ def test_c2_sites_are_written_on_both_sides(strangers):
 
 
 def test_c2_validate_reports_and_ends_normally(world):
-    fine = world.ok('site-a-admin', 'protector', 'site', 'validate',
-                    'site-b')
-    assert 'active' in fine.out
+    fine = world.show('site-a-admin', 'site', 'validate', 'site-b')
+    assert fine['status'] == 'active', fine
     world.down('site-b')
     try:
-        dead = world.ok('site-a-admin', 'protector', 'site', 'validate',
-                        'site-b')
-        assert 'unreachable' in dead.out
+        dead = world.show('site-a-admin', 'site', 'validate', 'site-b')
+        assert dead['status'] == 'unreachable', dead
     finally:
         world.heal('site-b')
     world.ok('site-a-admin', 'protector', 'site', 'validate', 'site-b')
@@ -61,7 +59,9 @@ def test_c2_types_that_replicate_are_listed(world):
     for site in ('site-a', 'site-b'):
         types = world.show('site-a-admin', 'site', 'list-volume-types', site)
         assert [kind['name'] for kind in types] == ['replicated-ssd'], types
-        assert 'async' in str(types[0]), types
+        assert set(types[0]) == {
+            'id', 'name', 'replication_enabled', 'replication_type'}, types
+        assert types[0]['replication_type'] == '<in> async', types
 
 
 def test_c11_a_mapping_reaches_the_remote_site_by_itself(world):

@@ -12,6 +12,7 @@
 
 """Two simulated sites with the real services, and `openstack` as typed."""
 
+import base64
 import json
 import os
 import pathlib
@@ -126,6 +127,48 @@ class World(object):
 
     def heal(self, site):
         self.control('DELETE', '%s/faults' % site)
+
+    def untold(self, group, description):
+        """A change at site-a by a client that dies before it tells."""
+        group_id = self.show('site-a', 'protection-group', 'show',
+                             group)['id']
+        path = '/protection-groups/' + group_id
+        nonce = self._call('site-a', 'POST', path + '/sync',
+                           {'nonce': {}})['nonce']
+        statement = self._call('site-b', 'POST', path + '/sync', {
+            'statement': {'nonce': nonce['value']}})['statement']
+        word = base64.b64encode(json.dumps(statement).encode()).decode()
+        self._call('site-a', 'PATCH', path,
+                   {'protection_group': {'description': description}},
+                   {'X-Protector-Statement': word})
+
+    def unmap(self):
+        """Take the tenant's mapping away at site-b alone; what it was."""
+        token = self.ok('site-b', 'token', 'issue', '-f', 'json').json()
+        rows = self.show('site-b-admin', 'tenant', 'mapping', 'list')
+        row = next(row for row in rows
+                   if row['local_tenant'] == token['project_id'])
+        self._call('site-b-admin', 'DELETE', '/tenant-mappings/' + row['id'])
+        return {key: row[key] for key in (
+            'id', 'local_tenant', 'remote_site', 'remote_tenant')}
+
+    def map(self, row):
+        self._call('site-b-admin', 'POST', '/tenant-mappings',
+                   {'tenant_mapping': row})
+
+    def _call(self, cloud, method, path, body=None, headers=None):
+        """A request to protector, past its client."""
+        token = self.ok(cloud, 'token', 'issue', '-f', 'json').json()
+        site = self.sites[cloud.replace('-admin', '')]
+        asked = request.Request(
+            '%s/v1/%s%s' % (site['protector']['url'], token['project_id'],
+                            path),
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers=dict({'content-type': 'application/json',
+                          'X-Auth-Token': token['id']}, **headers or {}))
+        with request.urlopen(asked, timeout=20) as answer:
+            return json.loads(answer.read() or b'null')
 
     # -- beginnings ---------------------------------------------------------
 
