@@ -144,7 +144,7 @@ async fn o2_who_cannot_be_brought_up_does_not_hold_the_others_up() -> Result<()>
     stack.lose_site_a().await?;
     let ended = take_over(&pair, &group.id).await?;
     assert_eq!(ended["outcome"], "partial", "{ended:#}");
-    assert_eq!(ended["status"], "completed");
+    assert_eq!(ended["status"], "failed", "not everybody is there");
     ensure!(text(&ended, "error_message")?.contains("late"), "{ended:#}");
     let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
     assert_eq!(names(&servers), ["web-0"]);

@@ -3,11 +3,13 @@
 //! A group is stored and loaded whole. Writers give back the revision that they read, and a stale one is
 //! refused ([`StoreError::Stale`]), so two requests can't build on the same past.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    Group, GroupId, Nonce, Operation, OperationId, ProjectId, Site, SiteId, SyncEntry, TenantMapping,
-    TenantMappingId,
+    Group, GroupId, Nonce, Operation, OperationId, ProjectId, ServerId, Site, SiteId, SyncEntry,
+    TenantMapping, TenantMappingId,
 };
 use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
 use secrecy::SecretString;
@@ -67,8 +69,22 @@ pub struct RecordedFacts {
     /// Where they were read.
     pub site: SiteId,
     pub read_at: DateTime<Utc>,
+    /// Whom they are about.
+    pub servers: BTreeSet<ServerId>,
     /// In the workflow's own form; user data is in it, so it never prints.
     pub facts: serde_json::Value,
+}
+
+impl RecordedFacts {
+    /// Whether they are about the group's servers as it has them now, all of them.
+    pub fn are_complete(&self, group: &Group) -> bool {
+        let document = &group.document;
+        self.site == document.current_primary_site_id
+            && document
+                .members
+                .iter()
+                .all(|member| self.servers.contains(&member.instance_id))
+    }
 }
 
 impl std::fmt::Debug for RecordedFacts {

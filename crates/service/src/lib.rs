@@ -6,6 +6,7 @@
 pub mod caller;
 pub mod consistency;
 pub mod error;
+pub mod facts;
 pub mod failover;
 pub mod groups;
 pub mod members;

@@ -14,7 +14,7 @@ use protector_ports::store::{GroupFilter, Page, RecordedFacts};
 use tokio_util::sync::CancellationToken;
 
 use crate::Workflows;
-use crate::failover::{Recording, record};
+use crate::failover::record;
 use crate::failure::{OrFail, StepResult};
 use crate::world::World;
 
@@ -93,11 +93,7 @@ impl Recorder {
             return Ok(true);
         };
         let old = TimeDelta::from_std(self.world.options.facts_age).unwrap_or(TimeDelta::minutes(10));
-        if kept.site != group.document.current_primary_site_id || now - kept.read_at > old {
-            return Ok(true);
-        }
-        let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
-        Ok(!recording.knows(&group.document.members))
+        Ok(now - kept.read_at > old || !kept.are_complete(group))
     }
 
     async fn read(&mut self, group: &Group) {
@@ -110,14 +106,14 @@ impl Recorder {
                 _ => None,
             };
             let recording = record(world, group, source, before).await?;
-            let whole = recording.knows(&group.document.members);
             let facts = RecordedFacts {
                 site: source,
                 read_at: now,
+                servers: recording.servers(),
                 facts: serde_json::to_value(recording).or_fail()?,
             };
             world.store.keep_facts(group.id(), &facts).await.or_fail()?;
-            StepResult::Ok(whole)
+            StepResult::Ok(facts.are_complete(group))
         };
         match read.await {
             Ok(true) => {

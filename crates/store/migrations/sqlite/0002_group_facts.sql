@@ -4,5 +4,6 @@ CREATE TABLE IF NOT EXISTS group_facts (
     protection_group_id TEXT NOT NULL PRIMARY KEY REFERENCES protection_groups (id) ON DELETE CASCADE,
     site_id TEXT NOT NULL,
     read_at TEXT NOT NULL,
+    servers TEXT NOT NULL,
     facts TEXT NOT NULL
 );

@@ -16,13 +16,14 @@ impl SqliteStore {
         let text = SecretString::from(json_text(&facts.facts)?);
         let sealed = self.seal(&text, &place(group))?;
         sqlx::query(
-            "INSERT INTO group_facts (protection_group_id, site_id, read_at, facts) VALUES (?, ?, ?, ?) \
+            "INSERT INTO group_facts (protection_group_id, site_id, read_at, servers, facts) VALUES (?, ?, ?, ?, ?) \
              ON CONFLICT (protection_group_id) DO UPDATE SET site_id = excluded.site_id, \
-             read_at = excluded.read_at, facts = excluded.facts",
+             read_at = excluded.read_at, servers = excluded.servers, facts = excluded.facts",
         )
         .bind(group.to_string())
         .bind(facts.site.to_string())
         .bind(time_text(facts.read_at))
+        .bind(json_text(&facts.servers)?)
         .bind(sealed)
         .execute(&self.writes)
         .await
@@ -31,17 +32,19 @@ impl SqliteStore {
     }
 
     pub(super) async fn facts_get(&self, group: GroupId) -> StoreResult<Option<RecordedFacts>> {
-        let row =
-            sqlx::query("SELECT site_id, read_at, facts FROM group_facts WHERE protection_group_id = ?")
-                .bind(group.to_string())
-                .fetch_optional(&self.reads)
-                .await
-                .map_err(unavailable)?;
+        let row = sqlx::query(
+            "SELECT site_id, read_at, servers, facts FROM group_facts WHERE protection_group_id = ?",
+        )
+        .bind(group.to_string())
+        .fetch_optional(&self.reads)
+        .await
+        .map_err(unavailable)?;
         let Some(row) = row else { return Ok(None) };
         let text = self.open(&row.text("facts")?, &place(group))?;
         Ok(Some(RecordedFacts {
             site: id(&row.text("site_id")?)?,
             read_at: time(&row.text("read_at")?)?,
+            servers: json("the servers of facts", &row.text("servers")?)?,
             facts: json("the facts of a group", text.expose_secret())?,
         }))
     }

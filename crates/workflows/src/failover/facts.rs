@@ -1,8 +1,8 @@
 //! What the source cloud says of the members, recorded before anything is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use protector_domain::{Group, Member, MemberId, ProjectId, SiteId, VolumeId};
+use protector_domain::{Group, Member, MemberId, ProjectId, ServerId, SiteId, VolumeId};
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::error::{Absent, Kind};
 use serde::{Deserialize, Serialize};
@@ -54,14 +54,9 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Whether it has every member as it is now.
-    pub(crate) fn knows(&self, members: &[Member]) -> bool {
-        members.iter().all(|member| {
-            self.facts
-                .members
-                .get(&member.id)
-                .is_some_and(|facts| facts.server.id == member.instance_id)
-        })
+    pub(crate) fn servers(&self) -> BTreeSet<ServerId> {
+        let members = self.facts.members.values();
+        members.map(|facts| facts.server.id.clone()).collect()
     }
 }
 

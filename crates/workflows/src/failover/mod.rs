@@ -38,7 +38,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-pub(crate) use self::facts::{Recording, record};
+pub(crate) use self::facts::record;
 use self::names::{Disk, disks, step};
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::polling::{Shared, until};

@@ -92,7 +92,11 @@ impl Failover {
             operation.current_step = None;
             operation.completed_at.get_or_insert(now);
             if matches!(outcome, Outcome::Completed | Outcome::Partial) {
-                operation.status = OperationStatus::Completed;
+                // Only where everybody is there it is completed.
+                operation.status = match outcome {
+                    Outcome::Completed => OperationStatus::Completed,
+                    _ => OperationStatus::Failed,
+                };
                 operation.progress = 100;
                 operation.error_message = self.told_of_missing(state);
                 operation.result_data = self.result(state);

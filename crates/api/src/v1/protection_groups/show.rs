@@ -10,6 +10,9 @@ use crate::{App, render};
 
 pub(crate) async fn show(State(app): State<App>, By(caller): By, ids: Ids) -> Answer<Json<Value>> {
     let group = app.service.group(&caller, ids.group()?).await?;
-    let shown = render::group(&group, app.service.local_site());
+    let mut shown = render::group(&group, app.service.local_site());
+    let facts = app.service.facts(&group).await?;
+    shown["facts_read_at"] = json!(facts.read_at);
+    shown["facts_complete"] = json!(facts.complete);
     Ok(Json(json!({"protection_group": shown})))
 }

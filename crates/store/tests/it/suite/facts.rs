@@ -12,6 +12,12 @@ pub async fn the_last_facts_are_kept_with_their_group(store: Arc<dyn Store>) {
     let facts = |user_data: &str| RecordedFacts {
         site: sites.0,
         read_at: now(),
+        servers: web
+            .document
+            .members
+            .iter()
+            .map(|member| member.instance_id.clone())
+            .collect(),
         facts: json!({"members": {"user_data": user_data}}),
     };
     assert!(
