@@ -94,8 +94,14 @@ impl SqliteStore {
     pub async fn connect(dsn: &str, sealer: Arc<dyn Sealer>) -> Result<SqliteStore, OpenError> {
         let file = file_of(dsn)?;
         let database = file.display().to_string();
-        if !file.exists() {
-            return Err(OpenError::Empty { database });
+        match file.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(OpenError::Empty { database }),
+            // No file can ever be there, so making tables is no remedy.
+            Err(error) => {
+                let source = sqlx::Error::Io(error);
+                return Err(OpenError::Unreachable { database, source });
+            }
         }
         let (reads, writes) = pools(&database, &file).await?;
         let site = migrations::require_current(&reads, &database).await?;

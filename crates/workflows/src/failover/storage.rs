@@ -59,8 +59,9 @@ impl Failover {
         .await?;
         for disk in disks(&self.order) {
             if !replica.volumes.contains(&disk.volume.array_name) {
+                let array = self.world.array.identity(&pair.target).await.or_fail()?.name;
                 return Err(permanent(format!(
-                    "Volume manage failed: no replicated snapshot found for volume {} on the array of the target site. Verify replication policy and RPO. (Snapshot '{name}.{suffix}' has no '{}'.)",
+                    "Volume manage failed: no replicated snapshot found for volume {} on FlashArray {array}. Verify replication policy and RPO. (Snapshot '{name}.{suffix}' has no '{}'.)",
                     disk.volume.volume_id, disk.volume.array_name
                 )));
             }
