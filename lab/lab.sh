@@ -3,6 +3,7 @@
 #
 #   lab.sh up|down|status DIR          the clouds, their database server, broker, caches and simulated arrays
 #   lab.sh protector up|down DIR       protector-api and protector-engine on both sites
+#   lab.sh site up|down DIR a|b        everything of one site: its cloud, its array, its protector
 #
 # Everything but the Debian packages lives under DIR. A process is ended only by the pid and start time that
 # this script wrote down when it started it. `up` may be repeated: it starts what is not running.
@@ -10,9 +11,9 @@ set -u
 HERE=$(cd "$(dirname "$0")" && pwd)
 REPO=$(dirname "$HERE")
 BIN=${LAB_BIN:-$REPO/target/release}
-usage() { sed -n '2,5s/^# \{0,3\}//p' "$0"; exit 2; }
+usage() { sed -n '2,6s/^# \{0,3\}//p' "$0"; exit 2; }
 CMD=${1:-}
-[ "$CMD" = protector ] && { CMD=protector-${2:-}; shift; }
+case $CMD in protector | site) CMD=$CMD-${2:-}; shift ;; esac
 [ $# -ge 2 ] || usage
 mkdir -p "$2"; DIR=$(cd "$2" && pwd)
 VENV=$DIR/venv RUN=$DIR/run LOG=$DIR/log
@@ -263,8 +264,26 @@ protector_up() {
 array_certificates() { cat "$DIR"/arrays/tls/*.crt >"$DIR/arrays/ca.pem" && echo "$DIR/arrays/ca.pem"; }
 protector_down() { local l; for l in $SITES; do stop protector-engine-$l; stop protector-api-$l; done; }
 
+# --- one site, gone and back -----------------------------------------------------------------------------------
+power() {                      # power SITE true|false: of its array, which is no process of its own
+    python3 -c 'import sys, urllib.request
+urllib.request.urlopen(urllib.request.Request(sys.argv[1], method="PATCH", data=sys.argv[2].encode(),
+    headers={"content-type": "application/json"}), timeout=20)' \
+        "http://127.0.0.1:$ARRAY_CONTROL_PORT/control/arrays/fa-$1" "{\"powered\": $2}" || die "the power of fa-$1"
+}
+site_down() {
+    local n
+    # A site that dies says goodbye to nobody: all at once, its array with it.
+    power "$1" false
+    for n in $(started); do case $n in *-"$1") stop "$n" & ;; esac; done; wait
+    say "site-$1 is down"
+}
+site_up() { power "$1" true; up >/dev/null && protector_up; }
+
 case $CMD in
 up) up ;;
+site-up) site_up "${3:?which site}" ;;
+site-down) site_down "${3:?which site}" ;;
 protector-up) protector_up ;;
 protector-down) protector_down ;;
 down)

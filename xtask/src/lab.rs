@@ -18,7 +18,7 @@ pub enum Lab {
     Down,
     /// Say what runs
     Status,
-    /// Protect three servers of site-a and fail them over to site-b
+    /// Fail servers of site-a over to site-b: planned, and with everything of site-a gone
     Test,
     /// Ask the real site-a and a simulated one the same, and compare the answers
     Equality,
@@ -32,7 +32,7 @@ pub fn run(command: Lab) -> anyhow::Result<bool> {
         Lab::Down => script(&["down", DIR]),
         Lab::Status => script(&["status", DIR]),
         Lab::Equality => equality(),
-        Lab::Test => Ok(build()? && script(&["protector", "up", DIR])? && failover()?),
+        Lab::Test => Ok(build()? && script(&["protector", "up", DIR])? && failovers()?),
     }
 }
 
@@ -57,8 +57,8 @@ fn script(arguments: &[&str]) -> anyhow::Result<bool> {
     show(&command)
 }
 
-fn failover() -> anyhow::Result<bool> {
-    show(&[&format!("{DIR}/venv/bin/python"), "lab/planned_failover.py", DIR])
+fn failovers() -> anyhow::Result<bool> {
+    show(&[&format!("{DIR}/venv/bin/python"), "lab/failovers.py", DIR])
 }
 
 /// The simulated sites end with this, whatever came of it.

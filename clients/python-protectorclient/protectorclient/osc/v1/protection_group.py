@@ -29,7 +29,8 @@ DETAILS = FIELDS[:4] + ('status_reason',) + FIELDS[4:8] + (
     'primary_site_id', 'secondary_site_id', 'current_primary_site_id',
     'volume_type', 'consistency_group_id', 'failover_count',
     'member_count', 'has_policy', 'epoch', 'version', 'sync_status',
-    'created_at', 'updated_at', 'project_id')
+    'facts_read_at', 'facts_complete', 'created_at', 'updated_at',
+    'project_id')
 
 
 class CreateProtectionGroup(common.ShowOne):

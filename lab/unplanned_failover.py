@@ -1,0 +1,99 @@
+"""Unplanned: everything of the real site-a is gone, and the real site-b brings a group up without it."""
+import json
+import pathlib
+import subprocess
+import time
+
+from scenario import (LAB, RUN, TYPE, at_once, await_policy, boot, check, client, content, control, disks_of, policy_options,
+                      protector, say, tokens, write_markers)
+
+GROUP = 'ward-%s' % RUN
+ARRAY_GROUP = 'ward-pg-%s' % RUN
+LAB_SH = str(pathlib.Path(__file__).resolve().parent / 'lab.sh')
+
+
+def site(what):
+    """Ends or starts all that is site-a's: its cloud, its array, its protector."""
+    done = subprocess.run(['bash', LAB_SH, 'site', what, str(LAB), 'a'], text=True, capture_output=True)
+    if done.returncode:
+        raise SystemExit('lab.sh site %s: %s%s' % (what, done.stdout, done.stderr))
+
+
+def until(what, read, wanted, seconds=120):
+    end = time.time() + seconds
+    while True:
+        found = read()
+        if wanted(found) or time.time() > end:
+            return check(what, wanted(found), found)
+        time.sleep(1)
+
+
+def protect(servers):
+    protector('tenant-a', 'protection-group', 'create', '--name', GROUP, '--replication-type', 'async', '--primary-site', 'site-a',
+              '--secondary-site', 'site-b', '--volume-type', TYPE, '--wait')
+    protector('tenant-a', 'protection-group', 'policy-create', GROUP, *policy_options(ARRAY_GROUP), stdin=tokens())
+    await_policy(GROUP)
+    for server in servers:
+        protector('tenant-a', 'protection-group', 'member-add', GROUP, '--instance-id', server.id)
+
+
+def replicated():
+    found = control('GET', '/arrays/fa-b/state')['group_snapshots']
+    return [s for s in found if 'fa-a:' + ARRAY_GROUP in json.dumps(s)]
+
+
+def run(world):
+    """How many seconds the failover took."""
+    tenant_a, tenant_b = world.tenant_a, world.tenant_b
+    say('booting two more servers on site-a')
+    servers = at_once(lambda: boot(tenant_a, 'bed', [1], [('front', None)]), lambda: boot(tenant_a, 'desk', [1, 1], [('back', None)]))
+    protect(servers)
+    disks = {server.name: disks_of(tenant_a, server) for server in servers}
+    addresses = {server.name: dict(tenant_a.compute.get_server(server.id).addresses) for server in servers}
+    markers = write_markers(tenant_a, servers)
+    before = len(replicated())
+    control('POST', '/time', {'advance_millis': 301000})
+    until('the_schedule_brings_the_data_over', replicated, lambda found: len(found) > before)
+    until('site_b_knows_the_servers', lambda: protector('tenant-b', 'protection-group', 'show', GROUP),
+          lambda shown: shown['facts_complete'] is True)
+
+    say('site-a is gone')
+    site('down')
+    started = time.time()
+    code, out, err = client('tenant-b', 'protector', 'protection-group', 'failover', GROUP, '--type', 'unplanned', '--yes',
+                            '--network-mapping', 'front=dr-front', '--network-mapping', 'back=dr-back', '--wait', '-f', 'json', fail=False)
+    seconds = time.time() - started
+    check('unplanned_failover_completes', code == 0, out[-1500:] + err[-1500:])
+    if code == 0:
+        look(tenant_b, json.loads(out), disks, addresses, markers)
+
+    say('site-a comes back')
+    site('up')
+    for server in servers:
+        now = tenant_a.compute.get_server(server.id)
+        check('%s_is_not_harmed_at_site_a' % server.name, now.status in ('ACTIVE', 'SHUTOFF') and disks_of(tenant_a, server) == disks[server.name],
+              (now.status, disks_of(tenant_a, server)))
+        for device, volume_id in disks[server.name]:
+            found = control('GET', content('fa-a', volume_id))
+            check('%s_%s_is_as_it_was_at_site_a' % (server.name, device.rsplit('/', 1)[-1]), markers[server.name, device] in json.dumps(found), found)
+    client('tenant-b', 'protector', 'protection-group', 'sync-force', GROUP)
+    shown = protector('tenant-a', 'protection-group', 'show', GROUP)
+    check('site_a_learns_where_the_group_runs', shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b', shown)
+    return seconds
+
+
+def look(tenant_b, operation, disks, addresses, markers):
+    created = {made['name']: made['id'] for made in operation['result_data']['instances_created']}
+    check('unplanned_result_names_instances_and_snapshot', sorted(created) == ['bed', 'desk'] and operation['result_data']['snapshot']['created'], operation)
+    for name, server_id in created.items():
+        server = tenant_b.compute.get_server(server_id)
+        now = {net.replace('dr-', ''): [a['addr'] for a in list_] for net, list_ in server.addresses.items()}
+        was = {net: [a['addr'] for a in list_] for net, list_ in addresses[name].items()}
+        check('%s_is_up_at_site_b' % name, server.status == 'ACTIVE' and now == was, (server.status, now, was))
+        new = disks_of(tenant_b, server)
+        check('%s_has_its_volumes_at_site_b' % name, [d for d, _ in new] == [d for d, _ in disks[name]], new)
+        for device, volume_id in new:
+            found = control('GET', content('fa-b', volume_id))
+            check('%s_%s_holds_what_was_replicated' % (name, device.rsplit('/', 1)[-1]), markers[name, device] in json.dumps(found), found)
+    shown = protector('tenant-b', 'protection-group', 'show', GROUP)
+    check('the_ward_runs_at_site_b', shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b' and shown['epoch'] == 2, shown)
