@@ -37,7 +37,7 @@ pub const RULES: &[RuleDefault] = rules! {
     "protector:members:delete" = "rule:default", "Remove a server from a protection group.", [DELETE "/v1/{project}/protection-groups/{group}/members/{member}"];
     "protector:operations:index" = "rule:default", "List operations.", [GET "/v1/{project}/operations"];
     "protector:operations:show" = "rule:default", "Show an operation.", [GET "/v1/{project}/operations/{operation}"];
-    "protector:operations:action" = "rule:default", "Start an operation on a protection group.", [POST "/v1/{project}/protection-groups/{group}/action"];
+    "protector:operations:action" = "rule:default", "Start an operation on a protection group; cancel, retry or resolve one.", [POST "/v1/{project}/protection-groups/{group}/action", POST "/v1/{project}/operations/{operation}/action"];
     "protector:policies:show" = "rule:default", "Show the replication policy of a protection group.", [GET "/v1/{project}/protection-groups/{group}/policy"];
     "protector:policies:create" = "rule:default", "Attach a replication policy to a protection group.", [POST "/v1/{project}/protection-groups/{group}/policy"];
 

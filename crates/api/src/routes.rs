@@ -92,6 +92,7 @@ pub fn table() -> Vec<Route> {
         POST   "/v1/{project}/protection-groups/{group}/action" "protector:operations:action" => v1::operations::action::action;
         GET    "/v1/{project}/operations" "protector:operations:index" => v1::operations::index::index;
         GET    "/v1/{project}/operations/{operation}" "protector:operations:show" => v1::operations::show::show;
+        POST   "/v1/{project}/operations/{operation}/action" "protector:operations:action" => v1::operations::control::control;
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod caller;
 pub mod consistency;
+pub mod control;
 pub mod error;
 pub mod facts;
 pub mod failover;

@@ -425,6 +425,10 @@ class Client(adapter.Adapter):
     def operation(self, operation_id):
         return self.call('GET', '/operations/' + operation_id)['operation']
 
+    def operation_action(self, operation_id, name, options=None):
+        return self.call('POST', '/operations/%s/action' % operation_id,
+                         {name: options or {}})['operation']
+
 
 def _one(rows, noun, ref):
     if not rows:

@@ -197,7 +197,7 @@ class FakeSite(object):
         if parts[0] == 'tenant-mappings':
             return self._mappings(request.method, parts[1:], body)
         if parts[0] == 'operations':
-            return self._operations(parts[1:], query)
+            return self._operations(parts[1:], query, body)
         if parts[0] == 'protection-groups':
             return self._groups(request, parts[1:], body, query)
         raise Fault(404, 'no such resource')
@@ -265,7 +265,7 @@ class FakeSite(object):
             return 204, None
         return 200, {'tenant_mapping': self.mappings[parts[0]]}
 
-    def _operations(self, parts, query):
+    def _operations(self, parts, query, body):
         if not parts:
             rows = [self._operation(o) for o in
                     reversed(list(self.operations.values()))]
@@ -277,6 +277,9 @@ class FakeSite(object):
         if parts[0] not in self.operations:
             raise Fault(404, 'Operation not found.')
         operation = self.operations[parts[0]]
+        if parts[1:] == ['action']:
+            operation['told'] = body
+            return 202, {'operation': self._operation(operation)}
         if operation['script']:
             step = operation['script'].pop(0)
             if callable(step):
@@ -287,7 +290,8 @@ class FakeSite(object):
 
     @staticmethod
     def _operation(operation):
-        return {k: v for k, v in operation.items() if k != 'script'}
+        return {k: v for k, v in operation.items()
+                if k not in ('script', 'told')}
 
     # -- groups ------------------------------------------------------------
 

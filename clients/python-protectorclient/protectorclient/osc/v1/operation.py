@@ -73,38 +73,103 @@ class ListOperation(common.Lister):
         ), {'started_at': columns.Time})
 
 
-class ShowOperation(common.ShowOne):
-    """Show an operation; the other site is asked if this one has none"""
+class _Recorded(object):
+    """Operations are recorded where they run."""
 
-    def get_parser(self, prog_name):
-        parser = super(ShowOperation, self).get_parser(prog_name)
-        parser.add_argument(
-            'operation', metavar='<operation>', help='Id of the operation')
-        return parser
-
-    def take_action(self, parsed_args):
+    def on_its_site(self, operation_id, ask):
+        """What ``ask`` answers on the site that has the operation."""
         try:
-            operation = self.client.operation(parsed_args.operation)
+            return ask(self.client)
         except exceptions.NotFound as exc:
-            operation = self._elsewhere(parsed_args.operation)
-            if operation is None:
-                raise exc
-        return shown(operation)
-
-    def _elsewhere(self, operation_id):
-        """Operations are recorded where they ran."""
+            missing = exc
         try:
             rows = self.client.sites()
             local = self.local_row(rows)
         except exceptions.ProtectorError:
-            return None
+            raise missing
         for row in rows:
             if row['id'] == local['id']:
                 continue
             try:
-                found = self.connect(row, local).operation(operation_id)
+                client = self.connect(row, local)
+                client.operation(operation_id)
             except exceptions.ProtectorError:
                 continue
             self.tell('The operation is recorded on site %s.' % row['name'])
-            return found
-        return None
+            return ask(client)
+        raise missing
+
+
+class ShowOperation(_Recorded, common.ShowOne):
+    """Show an operation; the other site is asked if this one has none"""
+
+    def get_parser(self, prog_name):
+        parser = super(ShowOperation, self).get_parser(prog_name)
+        _add_operation(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        wanted = parsed_args.operation
+        return shown(self.on_its_site(
+            wanted, lambda client: client.operation(wanted)))
+
+
+class CancelOperation(_Recorded, common.ShowOne):
+    """Take an operation back, as long as that is possible"""
+
+    def get_parser(self, prog_name):
+        parser = super(CancelOperation, self).get_parser(prog_name)
+        _add_operation(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        wanted = parsed_args.operation
+        return shown(self.on_its_site(
+            wanted,
+            lambda client: client.operation_action(wanted, 'cancel')))
+
+
+class RetryOperation(_Recorded, common.ShowOne):
+    """Try again what an operation gave up, where it waits for you"""
+
+    def get_parser(self, prog_name):
+        parser = super(RetryOperation, self).get_parser(prog_name)
+        _add_operation(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        wanted = parsed_args.operation
+        return shown(self.on_its_site(
+            wanted, lambda client: client.operation_action(wanted, 'retry')))
+
+
+class ResolveOperation(_Recorded, common.ShowOne):
+    """Decide how an operation goes on that waits for you"""
+
+    def get_parser(self, prog_name):
+        parser = super(ResolveOperation, self).get_parser(prog_name)
+        _add_operation(parser)
+        parser.add_argument(
+            '--decision', metavar='<accept|roll-back|abandon>',
+            required=True, choices=('accept', 'roll-back', 'abandon'),
+            help='accept: go on without what was given up; roll-back: the '
+                 'point of no return was not passed, take everything back; '
+                 'abandon: leave everything as it is')
+        parser.add_argument(
+            '--note', metavar='<text>',
+            help='Why; it is kept with the operation (needed to abandon)')
+        return parser
+
+    def take_action(self, parsed_args):
+        wanted = parsed_args.operation
+        options = {'decision': parsed_args.decision.replace('-', '_')}
+        if parsed_args.note is not None:
+            options['note'] = parsed_args.note
+        return shown(self.on_its_site(
+            wanted, lambda client: client.operation_action(
+                wanted, 'resolve', options)))
+
+
+def _add_operation(parser):
+    parser.add_argument(
+        'operation', metavar='<operation>', help='Id of the operation')

@@ -548,6 +548,32 @@ class TestOperation(base.CommandCase):
         self.assertEqual(self.made['id'], shown['id'])
         self.assertIn('site-a', self.app.stderr.getvalue())
 
+    def told(self):
+        return self.a.operations[self.made['id']]['told']
+
+    def test_cancel_and_retry(self):
+        for command, word in ((operation.CancelOperation, 'cancel'),
+                              (operation.RetryOperation, 'retry')):
+            shown = self.data(command, self.made['id'])
+            self.assertEqual(self.made['id'], shown['id'])
+            self.assertEqual({word: {}}, self.told())
+
+    def test_resolve(self):
+        self.data(operation.ResolveOperation, self.made['id'],
+                  '--decision', 'roll-back')
+        self.assertEqual(
+            {'resolve': {'decision': 'roll_back'}}, self.told())
+        self.data(operation.ResolveOperation, self.made['id'],
+                  '--decision', 'abandon', '--note', 'lost')
+        self.assertEqual(
+            {'resolve': {'decision': 'abandon', 'note': 'lost'}},
+            self.told())
+
+    def test_told_on_the_site_that_has_it(self):
+        self.use(self.b)
+        self.data(operation.CancelOperation, self.made['id'])
+        self.assertEqual({'cancel': {}}, self.told())
+
     def test_unknown(self):
         with self.assertRaisesRegex(
                 osc_exc.CommandError, r'Operation not found. \(HTTP 404\)'):

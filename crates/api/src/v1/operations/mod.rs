@@ -1,5 +1,6 @@
 //! Disaster-recovery operations.
 
 pub(crate) mod action;
+pub(crate) mod control;
 pub(crate) mod index;
 pub(crate) mod show;
