@@ -548,7 +548,7 @@ class TestOperation(base.CommandCase):
         self.assertEqual(self.made['id'], shown['id'])
         self.assertIn('site-a', self.app.stderr.getvalue())
 
-    def told(self):
+    def word(self):
         return self.a.operations[self.made['id']]['told']
 
     def test_cancel_and_retry(self):
@@ -556,23 +556,23 @@ class TestOperation(base.CommandCase):
                               (operation.RetryOperation, 'retry')):
             shown = self.data(command, self.made['id'])
             self.assertEqual(self.made['id'], shown['id'])
-            self.assertEqual({word: {}}, self.told())
+            self.assertEqual({word: {}}, self.word())
 
     def test_resolve(self):
         self.data(operation.ResolveOperation, self.made['id'],
                   '--decision', 'roll-back')
         self.assertEqual(
-            {'resolve': {'decision': 'roll_back'}}, self.told())
+            {'resolve': {'decision': 'roll_back'}}, self.word())
         self.data(operation.ResolveOperation, self.made['id'],
                   '--decision', 'abandon', '--note', 'lost')
         self.assertEqual(
             {'resolve': {'decision': 'abandon', 'note': 'lost'}},
-            self.told())
+            self.word())
 
     def test_told_on_the_site_that_has_it(self):
         self.use(self.b)
         self.data(operation.CancelOperation, self.made['id'])
-        self.assertEqual({'cancel': {}}, self.told())
+        self.assertEqual({'cancel': {}}, self.word())
 
     def test_unknown(self):
         with self.assertRaisesRegex(
