@@ -8,5 +8,6 @@ mod harness;
 mod operations;
 mod platform;
 mod rollback;
+mod secrets;
 mod sites;
 mod takeover;

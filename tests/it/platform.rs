@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::harness::{Conf, Stack, free_port, run, text};
+use crate::harness::refused::{ALL, refused_start};
+use crate::harness::{Stack, text};
 use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -212,50 +213,15 @@ async fn p11_registered_as_documented() -> Result<()> {
     Ok(())
 }
 
-/// What the programs say that refuse to start with this in their configuration.
-async fn refused_start(connection: &str) -> Result<Vec<String>> {
-    let directory = TempDir::new()?;
-    let mut conf = Conf {
-        auth_url: "http://127.0.0.1:9/identity/v3".to_owned(),
-        password: "keystone-password".to_owned(),
-        port: free_port()?,
-        more: String::new(),
-    };
-    let path = conf.write(directory.path())?;
-    let path = path.to_string_lossy();
-    // The site is there already; then somebody gets the connection wrong.
-    let made = run("protector-manage", &["db", "sync", "--config-file", &path]).await?;
-    ensure!(made.status.success(), "{made:?}");
-    conf.more = format!("[database]\nconnection = {connection}\n");
-    conf.write(directory.path())?;
-    let mut said = Vec::new();
-    for (program, before) in [
-        ("protector-api", &[] as &[&str]),
-        ("protector-engine", &[]),
-        ("protector-manage", &["db", "sync"]),
-    ] {
-        let mut arguments = before.to_vec();
-        arguments.extend(["--config-file", &path]);
-        let output = run(program, &arguments).await?;
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-        ensure!(!output.status.success(), "{program} started: {text}");
-        for file in std::fs::read_dir(directory.path().join("log"))
-            .into_iter()
-            .flatten()
-        {
-            text.push_str(&std::fs::read_to_string(file?.path())?);
-        }
-        said.push(format!("{program}: {text}"));
-    }
-    Ok(said)
+fn connection(dsn: &str) -> String {
+    format!("[database]\nconnection = {dsn}\n")
 }
 
 #[tokio::test]
 async fn p12_a_wrong_connection_names_host_and_database_never_the_password() -> Result<()> {
     for password in ["geheim-7", "ge/he@im-7"] {
         let dsn = format!("mysql+pymysql://protector:{password}@db7.example:3306/protector_dr?charset=utf8");
-        for said in refused_start(&dsn).await? {
+        for said in refused_start(&connection(&dsn), ALL).await? {
             ensure!(said.contains("db7.example"), "{said}");
             ensure!(said.contains("protector_dr"), "{said}");
             ensure!(!said.contains("im-7") && !said.contains("geheim"), "{said}");
@@ -271,7 +237,7 @@ async fn p12_a_database_file_that_cannot_be_opened_is_named() -> Result<()> {
     let file = directory.path().join("file");
     std::fs::write(&file, "no directory")?;
     for name in [directory.path().to_owned(), file.join("protector.db")] {
-        for said in refused_start(&format!("sqlite:///{}", name.display())).await? {
+        for said in refused_start(&connection(&format!("sqlite:///{}", name.display())), ALL).await? {
             ensure!(said.contains(&*name.to_string_lossy()), "{said}");
         }
     }

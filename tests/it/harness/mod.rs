@@ -15,13 +15,13 @@
 mod pair;
 mod programs;
 pub mod protection;
+pub mod refused;
 mod session;
 mod simulation;
 mod stack;
 pub mod state;
 
 pub use pair::Pair;
-pub use programs::run;
 pub use protection::{names, text};
 pub use session::Session;
-pub use stack::{Conf, Stack, free_port};
+pub use stack::Stack;

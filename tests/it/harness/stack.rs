@@ -79,7 +79,7 @@ pub struct Site {
     pub array_url: String,
     pub engine: Option<Program>,
     api: Option<Program>,
-    directory: PathBuf,
+    pub directory: PathBuf,
     conf: PathBuf,
     http: Client,
 }
