@@ -5,6 +5,7 @@ mod access;
 mod control;
 mod groups;
 mod harness;
+mod kill;
 mod operations;
 mod platform;
 mod rollback;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 /// What was written has come over by the schedule, and site-b has read what the servers look like.
-async fn prepared(stack: &Stack, pair: &Pair, group: &Group) -> Result<()> {
+pub async fn prepared(stack: &Stack, pair: &Pair, group: &Group) -> Result<()> {
     stack.advance(Duration::from_secs(301)).await?;
     let end = Instant::now() + Duration::from_secs(30);
     loop {
