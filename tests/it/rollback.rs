@@ -189,3 +189,30 @@ async fn rollback_sweep() -> Result<()> {
     assert_eq!(ended["outcome"], "completed", "{ended:#}");
     Ok(())
 }
+
+/// The one step that fails by waiting: the other site never hears of the operation.
+#[tokio::test]
+async fn rollback_without_a_receipt() -> Result<()> {
+    let stack = Stack::configured("[engine]\nreceipt_timeout_seconds = 2\n").await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let before = stack.simulation.world().await?;
+    let path = format!("/protection-groups/{}/action", group.id);
+    let order = json!({"failover": {"type": "planned"}});
+    let untold = pair
+        .change(&group.id, Method::POST, &path, Some(&order))
+        .await?
+        .ok(202)?;
+    let operation = text(&untold["operation"], "id")?.to_owned();
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "rolled_back", "{ended:#}");
+    assert_eq!(ended["steps_failed"], json!(["prepare"]));
+    ensure!(text(&ended, "error_message")?.contains("sync-force"), "{ended:#}");
+    let after = stack.simulation.world().await?;
+    let found = differences(&before, &after, ALLOWED);
+    ensure!(found.is_empty(), "{} traces: {}", found.len(), found.join("\n"));
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let ended: Value = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    Ok(())
+}

@@ -109,6 +109,14 @@ impl Stack {
             self.member(pair, &id, &server).await?;
             made.push(server);
         }
+        // Both engines have read what the servers look like. That makes things too: Neutron gives a project its
+        // default security group when it is first asked for one.
+        for side in [pair, &pair.reversed()] {
+            side.until(&format!("/protection-groups/{id}"), "protection_group", |group| {
+                servers == 0 || group["facts_complete"] == true
+            })
+            .await?;
+        }
         Ok(Group { id, servers: made })
     }
 }
