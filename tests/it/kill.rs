@@ -10,7 +10,7 @@ use crate::harness::protection::Group;
 use crate::harness::state::differences;
 use crate::harness::{Pair, Stack, names, text};
 use crate::rollback::ALLOWED;
-use crate::takeover::prepared;
+use crate::takeover::replicated;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn scene(manner: Manner) -> Result<Scene> {
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
     if manner == Manner::Unplanned {
-        prepared(&stack, &pair, &group).await?;
+        replicated(&stack).await?;
     }
     let before = stack.simulation.world().await?;
     Ok(Scene {
