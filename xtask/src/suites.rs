@@ -94,7 +94,7 @@ pub const SUITES: &[Suite] = &[
         exists: &["crates/dev/src/demo.rs", "crates/dev/src/demo"],
         real: false,
         release: true,
-        run: || command("demo", 10, &[&program("protector-dev")?, "demo"]),
+        run: || command("demo", 10, &[&program("protector-dev")?, "demo", "--no-build"]),
     },
     Suite {
         name: "simulator-openstack",
