@@ -160,10 +160,13 @@ def types(s):
 
 def networks(s):
     s.probe('create_network', 'tenant', 'network', 'POST', '/networks', 201, {'network': {'name': 'eq-{run}'}}, keep={'net': 'network.id'})
-    s.probe('create_subnet', 'tenant', 'network', 'POST', '/subnets', 201, {'subnet': {'name': 'eq-{run}', 'network_id': '{net}', 'cidr': '10.99.1.0/24', 'ip_version': 4, 'enable_dhcp': False}}, keep={'subnet': 'subnet.id'})
+    # Neutron draws addresses at random; those that the probes ask for by name are none of the pool's.
+    s.probe('create_subnet', 'tenant', 'network', 'POST', '/subnets', 201, {'subnet': {'name': 'eq-{run}', 'network_id': '{net}', 'cidr': '10.99.1.0/24', 'ip_version': 4, 'enable_dhcp': False,
+            'allocation_pools': [{'start': '10.99.1.100', 'end': '10.99.1.199'}]}}, keep={'subnet': 'subnet.id'})
     s.probe('create_subnet_that_overlaps', 'tenant', 'network', 'POST', '/subnets', 400, {'subnet': {'network_id': '{net}', 'cidr': '10.99.1.0/25', 'ip_version': 4}})
     s.probe('create_shared_network', 'admin', 'network', 'POST', '/networks', 201, {'network': {'name': 'eq-shared-{run}', 'shared': True}}, keep={'shared': 'network.id'})
-    s.probe('create_shared_subnet', 'admin', 'network', 'POST', '/subnets', 201, {'subnet': {'network_id': '{shared}', 'cidr': '10.99.2.0/24', 'ip_version': 4, 'enable_dhcp': False}}, keep={'shared_subnet': 'subnet.id'})
+    s.probe('create_shared_subnet', 'admin', 'network', 'POST', '/subnets', 201, {'subnet': {'network_id': '{shared}', 'cidr': '10.99.2.0/24', 'ip_version': 4, 'enable_dhcp': False,
+            'allocation_pools': [{'start': '10.99.2.100', 'end': '10.99.2.199'}]}}, keep={'shared_subnet': 'subnet.id'})
     s.probe('create_security_group', 'tenant', 'network', 'POST', '/security-groups', 201, {'security_group': {'name': 'eq-{run}'}}, keep={'sg': 'security_group.id'})
     s.probe('list_networks', 'trust', 'network', 'GET', '/networks', 200, query=PAGE, reads=['networks/[]/id', 'networks/[]/name', 'networks/[]/project_id', 'networks/[]/shared', 'networks/[]/router:external', 'networks/[]/subnets'], what='list networks')
     s.probe('list_subnets', 'trust', 'network', 'GET', '/subnets', 200, query=PAGE, reads=['subnets/[]/id', 'subnets/[]/network_id', 'subnets/[]/cidr', 'subnets/[]/ip_version', 'subnets/[]/gateway_ip', 'subnets/[]/ipv6_address_mode'], what='list subnets')

@@ -103,7 +103,10 @@ def prepare_site(site):
     prefix = '' if site == 'site-a' else 'dr-'
     for net, cidr in (('front', '10.77.1.0/24'), ('back', '10.77.2.0/24')):
         network = tenant.network.create_network(name=prefix + net)
-        tenant.network.create_subnet(name=prefix + net, network_id=network.id, cidr=cidr, ip_version=4, enable_dhcp=False)
+        # Drawn addresses come from the pool; the fixed one is none of it.
+        start = cidr.rsplit('.', 1)[0]
+        tenant.network.create_subnet(name=prefix + net, network_id=network.id, cidr=cidr, ip_version=4, enable_dhcp=False,
+                                     allocation_pools=[{'start': start + '.100', 'end': start + '.199'}])
     group = tenant.network.create_security_group(name='web')
     tenant.network.create_security_group_rule(security_group_id=group.id, direction='ingress', protocol='tcp',
                                               port_range_min=443, port_range_max=443)
