@@ -126,15 +126,29 @@ impl Stack {
             .with_context(|| format!("there is no site {name}"))
     }
 
+    /// A user's view of one site, newly signed in there and nowhere else.
+    pub(crate) async fn site(&self, name: &str, user: &str) -> Result<Site> {
+        let session = Session::sign_in(&self.http, login(self.cloud(name)?, user)?).await?;
+        Ok(Site::find(session).await?)
+    }
+
     /// The same user's view of both sites, `site-a` first.
     pub(crate) async fn pair(&self, user: &str) -> Result<Pair> {
-        let mut found = Vec::new();
-        for name in ["site-b", "site-a"] {
-            let session = Session::sign_in(&self.http, login(self.cloud(name)?, user)?).await?;
-            found.push(Site::find(session).await?);
+        let here = self.site("site-a", user).await?;
+        Ok(Pair::new(here, self.site("site-b", user).await?))
+    }
+
+    /// A site is gone from one moment to the next: its cloud, its array, its services. What is left goes on.
+    pub(crate) async fn lose(&mut self, site: &str) -> Result<()> {
+        self.cloud(site)?.set_power(false);
+        let all = std::mem::take(&mut self.protectors);
+        let (lost, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|protector| protector.site == site);
+        // Who was killed on purpose is neither checked nor stopped any more.
+        self.protectors = left;
+        for protector in lost {
+            protector.kill().await?;
         }
-        let (a, b) = (found.pop(), found.pop());
-        Ok(Pair::new(a.context("no site-a")?, b.context("no site-b")?))
+        Ok(())
     }
 
     /// Make the sites known to each other, and the tenant `demo` of the one that of the other.
@@ -172,13 +186,36 @@ impl Stack {
     /// Addresses, accounts, processes.
     pub(crate) fn describe(&self) -> Value {
         let mut described = sites::describe(&self.sites, &self.clouds_yaml);
-        for (site, protector) in self.protectors.iter().enumerate() {
-            let [api, engine] = protector.pids();
-            described["sites"][site]["protector"] = json!({
-                "url": protector.root, "directory": protector.directory, "api_pid": api, "engine_pid": engine
-            });
+        for site in described["sites"].as_array_mut().into_iter().flatten() {
+            let runs = self
+                .protectors
+                .iter()
+                .find(|protector| site["name"] == protector.site.as_str());
+            if let Some(protector) = runs {
+                let [api, engine] = protector.pids();
+                site["protector"] = json!({
+                    "url": protector.root, "directory": protector.directory, "api_pid": api, "engine_pid": engine
+                });
+            }
         }
         described
+    }
+
+    /// Where each site is, one line for each.
+    pub(crate) fn tour(&self) -> Vec<String> {
+        let described = self.describe();
+        let line = |site: &Value| {
+            let text = |pointer| site.pointer(pointer).and_then(Value::as_str).unwrap_or("none");
+            format!(
+                "{}: Keystone {}  array {}  protector {}",
+                text("/name"),
+                text("/auth_url"),
+                text("/array/url"),
+                text("/protector/url")
+            )
+        };
+        let sites = described["sites"].as_array().into_iter().flatten();
+        sites.map(line).collect()
     }
 
     pub(crate) async fn stop(self) {
