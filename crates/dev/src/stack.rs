@@ -1,5 +1,7 @@
 //! Two simulated sites with protector on both, known to each other: what the demo, the tests and curious people
 //! start from.
+//!
+//! Programs that use a pair take `stack`, which says in one line of JSON where everything is; `up` says it to people.
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +15,23 @@ use crate::programs::Programs;
 use crate::protector::{Protector, login};
 use crate::sites;
 
+/// What sites to run, where and from which programs.
+#[derive(Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) sites: SitesOptions,
+    /// Where configuration, databases and logs go; what a former run left there is removed
+    #[arg(long, value_name = "DIR", default_value = ".run/stack")]
+    pub(crate) dir: PathBuf,
+    /// Take protector's programs as they are instead of building them first
+    #[arg(long)]
+    no_build: bool,
+}
+
 #[derive(Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    sites: SitesOptions,
-    /// Where configuration, databases and logs go; what a former run left there is removed
-    #[arg(long, value_name = "DIR", default_value = ".run/stack")]
-    dir: PathBuf,
-    /// Take the programs as they are instead of building them first
-    #[arg(long)]
-    no_build: bool,
+    place: Place,
     /// End when standard input ends, so that nothing outlives the program that has started this one
     #[arg(long)]
     until_eof: bool,
@@ -33,26 +42,38 @@ pub(crate) struct Options {
 
 /// Serve until Ctrl-C. All addresses are printed as one line of JSON as soon as everything answers.
 pub(crate) async fn run(options: Options) -> Result<()> {
-    let mut end = std::pin::pin!(end(options.until_eof));
-    let programs = Programs::ready(!options.no_build).await?;
-    let work = async {
-        let stack = Stack::start(&options.sites, &programs, &options.dir).await?;
-        if !options.unregistered {
-            stack.register().await?;
-        }
+    let ready = |stack: &Stack| {
         sites::say(&stack.describe());
         tracing::info!(
             "two sites with protector; try: OS_CLIENT_CONFIG_FILE={} openstack --os-cloud site-a server list",
             stack.clouds_yaml.display()
         );
+    };
+    serve(&options.place, !options.unregistered, options.until_eof, ready).await
+}
+
+/// Run a pair until the end is wanted, or until one of its services has ended. `ready` hears when everything answers.
+pub(crate) async fn serve(
+    place: &Place,
+    registered: bool,
+    until_eof: bool,
+    ready: impl FnOnce(&Stack),
+) -> Result<()> {
+    let mut end = std::pin::pin!(end(until_eof));
+    let work = async {
+        let programs = Programs::ready(!place.no_build).await?;
+        let stack = Stack::start(&place.sites, &programs, &place.dir).await?;
+        if registered {
+            stack.register().await?;
+        }
         anyhow::Ok(stack)
     };
-    let stack = tokio::select! {
+    let mut stack = tokio::select! {
         // Dropping what has been started ends it.
         ended = &mut end => return ended,
         stack = work => stack?,
     };
-    let mut stack = stack;
+    ready(&stack);
     let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
     let result = loop {
         tokio::select! {
