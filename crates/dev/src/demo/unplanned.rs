@@ -127,8 +127,8 @@ fn arrived(array: &Value, group: &str, servers: &[Server]) -> bool {
         })
     };
     listed("group_snapshots")
-        .filter(|snapshot| snapshot["source"]["name"] == group)
         .filter_map(|snapshot| snapshot["name"].as_str())
+        .filter(|name| name.rsplit_once('.').is_some_and(|(of, _)| of == group))
         .any(holds)
 }
 
@@ -174,7 +174,7 @@ mod tests {
             })
         };
         json!({
-            "group_snapshots": [{"name": "fa-a:ward-pg.1", "source": {"name": "fa-a:ward-pg"}}],
+            "group_snapshots": [{"name": "fa-a:ward-pg.1"}],
             "snapshots": [snapshot("v1", "m"), snapshot("v2", second)]
         })
     }
