@@ -60,6 +60,12 @@ impl Program {
         }
     }
 
+    /// End it at once, as when the power goes.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        let killed = self.child.kill().await;
+        killed.with_context(|| format!("{} can't be killed", self.name))
+    }
+
     /// Ask the program to end, and end it where it doesn't.
     pub(crate) async fn stop(mut self) {
         let pid = self.pid().and_then(|id| Pid::from_raw(id.cast_signed()));

@@ -11,6 +11,7 @@ mod protector;
 mod screen;
 mod sites;
 mod stack;
+mod up;
 
 use std::process::ExitCode;
 
@@ -21,7 +22,8 @@ use tracing_subscriber::EnvFilter;
 /// Simulated OpenStack sites, and protector on them.
 ///
 /// Begin with `protector-dev demo`: it starts two simulated clouds with their storage arrays and protector on
-/// both, protects three servers and moves them from one cloud to the other.
+/// both, moves a group of servers from one cloud to the other, and then loses the first cloud altogether.
+/// `protector-dev up` leaves such a pair running and tells how to use it.
 #[derive(Parser)]
 #[command(
     name = "protector-dev",
@@ -36,9 +38,29 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show a planned failover from beginning to end, and check where the data is
+    /// Show a planned and an unplanned failover from beginning to end, and check where the data is
+    ///
+    /// Two simulated OpenStack clouds with a storage array each start on free ports of this machine, protector on
+    /// both.
+    ///
+    /// First a tenant's three servers are protected and moved from site-a to site-b, both sites being well: not a
+    /// byte may be lost. Then two other servers are protected, and site-a is lost without a warning, with its cloud,
+    /// its array and its protector. Site-b alone brings them up from what was replicated last; how old that is, is
+    /// told.
+    ///
+    /// After each act a table shows where each server, address and disk is now. The demo fails if anything isn't as
+    /// it must be.
     Demo(demo::Options),
-    /// Run two simulated sites with protector on both until Ctrl-C
+    /// Run two simulated sites with protector on both, and tell how to use them
+    ///
+    /// The sites are registered with each other and the tenant `demo` of the one is that of the other. What is
+    /// printed can be typed in another shell: protect a server, fail over, switch a site off. Everything runs until
+    /// Ctrl-C and is gone then; logs and databases stay until the next start.
+    Up(up::Options),
+    /// Run two simulated sites with protector on both, for other programs
+    ///
+    /// The same as `up`, but all addresses, accounts and process ids are printed as one line of JSON as soon as
+    /// everything answers. It runs until Ctrl-C.
     Stack(stack::Options),
     /// Run two simulated sites with their arrays, without protector, until Ctrl-C
     Sites(sites::Options),
@@ -50,7 +72,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // One TLS provider for everything; setting it a second time changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let quiet = matches!(arguments.command, Command::Demo(_));
+    let quiet = matches!(arguments.command, Command::Demo(_) | Command::Up(_));
     let level = if quiet { "error" } else { "info" };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)))
@@ -70,6 +92,7 @@ fn run(command: Command) -> Result<()> {
     let result = runtime.block_on(async {
         match command {
             Command::Demo(options) => demo::run(options).await,
+            Command::Up(options) => up::run(options).await,
             Command::Stack(options) => stack::run(options).await,
             Command::Sites(options) => sites::run(options).await,
             Command::Arrays(options) => Ok(protector_sim::array::run(options).await?),

@@ -21,6 +21,8 @@ const STARTS: u32 = 3;
 
 /// A site's services. They run until [`Protector::stop`], or until this is dropped.
 pub(crate) struct Protector {
+    /// The cloud it runs on.
+    pub(crate) site: String,
     pub(crate) root: String,
     pub(crate) directory: PathBuf,
     api: Program,
@@ -76,6 +78,7 @@ impl Protector {
         let admin = Session::sign_in(http, login(cloud, "admin")?).await?;
         keystone::register(&admin, &cloud.spec().region, &root).await?;
         Ok(Self {
+            site: cloud.name().to_owned(),
             root,
             directory: directory.to_owned(),
             api,
@@ -92,6 +95,12 @@ impl Protector {
     /// The process ids of API and engine.
     pub(crate) fn pids(&self) -> [Option<u32>; 2] {
         [self.api.pid(), self.engine.pid()]
+    }
+
+    /// End both services at once.
+    pub(crate) async fn kill(self) -> Result<()> {
+        tokio::try_join!(self.api.kill(), self.engine.kill())?;
+        Ok(())
     }
 
     pub(crate) async fn stop(self) {

@@ -1,5 +1,7 @@
 //! Two simulated sites with protector on both, known to each other: what the demo, the tests and curious people
 //! start from.
+//!
+//! Programs that use a pair take `stack`, which says in one line of JSON where everything is; `up` says it to people.
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +15,23 @@ use crate::programs::Programs;
 use crate::protector::{Protector, login};
 use crate::sites;
 
+/// What sites to run, where and from which programs.
+#[derive(Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) sites: SitesOptions,
+    /// Where configuration, databases and logs go; what a former run left there is removed
+    #[arg(long, value_name = "DIR", default_value = ".run/stack")]
+    pub(crate) dir: PathBuf,
+    /// Take protector's programs as they are instead of building them first
+    #[arg(long)]
+    no_build: bool,
+}
+
 #[derive(Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    sites: SitesOptions,
-    /// Where configuration, databases and logs go; what a former run left there is removed
-    #[arg(long, value_name = "DIR", default_value = ".run/stack")]
-    dir: PathBuf,
-    /// Take the programs as they are instead of building them first
-    #[arg(long)]
-    no_build: bool,
+    place: Place,
     /// End when standard input ends, so that nothing outlives the program that has started this one
     #[arg(long)]
     until_eof: bool,
@@ -33,26 +42,38 @@ pub(crate) struct Options {
 
 /// Serve until Ctrl-C. All addresses are printed as one line of JSON as soon as everything answers.
 pub(crate) async fn run(options: Options) -> Result<()> {
-    let mut end = std::pin::pin!(end(options.until_eof));
-    let programs = Programs::ready(!options.no_build).await?;
-    let work = async {
-        let stack = Stack::start(&options.sites, &programs, &options.dir).await?;
-        if !options.unregistered {
-            stack.register().await?;
-        }
+    let ready = |stack: &Stack| {
         sites::say(&stack.describe());
         tracing::info!(
             "two sites with protector; try: OS_CLIENT_CONFIG_FILE={} openstack --os-cloud site-a server list",
             stack.clouds_yaml.display()
         );
+    };
+    serve(&options.place, !options.unregistered, options.until_eof, ready).await
+}
+
+/// Run a pair until the end is wanted, or until one of its services has ended. `ready` hears when everything answers.
+pub(crate) async fn serve(
+    place: &Place,
+    registered: bool,
+    until_eof: bool,
+    ready: impl FnOnce(&Stack),
+) -> Result<()> {
+    let mut end = std::pin::pin!(end(until_eof));
+    let work = async {
+        let programs = Programs::ready(!place.no_build).await?;
+        let stack = Stack::start(&place.sites, &programs, &place.dir).await?;
+        if registered {
+            stack.register().await?;
+        }
         anyhow::Ok(stack)
     };
-    let stack = tokio::select! {
+    let mut stack = tokio::select! {
         // Dropping what has been started ends it.
         ended = &mut end => return ended,
         stack = work => stack?,
     };
-    let mut stack = stack;
+    ready(&stack);
     let mut look = tokio::time::interval(std::time::Duration::from_secs(1));
     let result = loop {
         tokio::select! {
@@ -126,15 +147,29 @@ impl Stack {
             .with_context(|| format!("there is no site {name}"))
     }
 
+    /// A user's view of one site, newly signed in there and nowhere else.
+    pub(crate) async fn site(&self, name: &str, user: &str) -> Result<Site> {
+        let session = Session::sign_in(&self.http, login(self.cloud(name)?, user)?).await?;
+        Ok(Site::find(session).await?)
+    }
+
     /// The same user's view of both sites, `site-a` first.
     pub(crate) async fn pair(&self, user: &str) -> Result<Pair> {
-        let mut found = Vec::new();
-        for name in ["site-b", "site-a"] {
-            let session = Session::sign_in(&self.http, login(self.cloud(name)?, user)?).await?;
-            found.push(Site::find(session).await?);
+        let here = self.site("site-a", user).await?;
+        Ok(Pair::new(here, self.site("site-b", user).await?))
+    }
+
+    /// A site is gone from one moment to the next: its cloud, its array, its services. What is left goes on.
+    pub(crate) async fn lose(&mut self, site: &str) -> Result<()> {
+        self.cloud(site)?.set_power(false);
+        let all = std::mem::take(&mut self.protectors);
+        let (lost, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|protector| protector.site == site);
+        // Who was killed on purpose is neither checked nor stopped any more.
+        self.protectors = left;
+        for protector in lost {
+            protector.kill().await?;
         }
-        let (a, b) = (found.pop(), found.pop());
-        Ok(Pair::new(a.context("no site-a")?, b.context("no site-b")?))
+        Ok(())
     }
 
     /// Make the sites known to each other, and the tenant `demo` of the one that of the other.
@@ -172,13 +207,36 @@ impl Stack {
     /// Addresses, accounts, processes.
     pub(crate) fn describe(&self) -> Value {
         let mut described = sites::describe(&self.sites, &self.clouds_yaml);
-        for (site, protector) in self.protectors.iter().enumerate() {
-            let [api, engine] = protector.pids();
-            described["sites"][site]["protector"] = json!({
-                "url": protector.root, "directory": protector.directory, "api_pid": api, "engine_pid": engine
-            });
+        for site in described["sites"].as_array_mut().into_iter().flatten() {
+            let runs = self
+                .protectors
+                .iter()
+                .find(|protector| site["name"] == protector.site.as_str());
+            if let Some(protector) = runs {
+                let [api, engine] = protector.pids();
+                site["protector"] = json!({
+                    "url": protector.root, "directory": protector.directory, "api_pid": api, "engine_pid": engine
+                });
+            }
         }
         described
+    }
+
+    /// Where each site is, one line for each.
+    pub(crate) fn tour(&self) -> Vec<String> {
+        let described = self.describe();
+        let line = |site: &Value| {
+            let text = |pointer| site.pointer(pointer).and_then(Value::as_str).unwrap_or("none");
+            format!(
+                "{}: Keystone {}  array {}  protector {}",
+                text("/name"),
+                text("/auth_url"),
+                text("/array/url"),
+                text("/protector/url")
+            )
+        };
+        let sites = described["sites"].as_array().into_iter().flatten();
+        sites.map(line).collect()
     }
 
     pub(crate) async fn stop(self) {

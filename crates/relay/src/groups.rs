@@ -13,7 +13,7 @@ use crate::site::Site;
 use crate::types::{Group, Member, Policy};
 
 /// How often a thing is looked at that becomes something.
-const INTERVAL: Duration = Duration::from_millis(250);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(250);
 
 #[derive(Clone, Copy, Debug)]
 pub struct NewGroup<'a> {
@@ -31,6 +31,20 @@ pub struct NewPolicy {
     pub secondary_token: SecretString,
     pub array_group: String,
     pub interval_seconds: u64,
+}
+
+impl Site {
+    /// A group as this site sees it.
+    pub async fn group(&self, id: &str) -> Result<Group> {
+        self.get(&format!("/protection-groups/{id}"), "protection_group")
+            .await
+    }
+
+    /// A group's members as this site sees them.
+    pub async fn members(&self, group: &str) -> Result<Vec<Member>> {
+        self.get(&format!("/protection-groups/{group}/members"), "members")
+            .await
+    }
 }
 
 impl Pair {
@@ -61,9 +75,7 @@ impl Pair {
     ) -> Result<Group> {
         let until = Instant::now() + patience;
         loop {
-            let now: Group = site
-                .get(&format!("/protection-groups/{group}"), "protection_group")
-                .await?;
+            let now = site.group(group).await?;
             if wanted.contains(&now.status.as_str()) {
                 return Ok(now);
             }
@@ -126,9 +138,7 @@ impl Pair {
 
     /// The group's members as the first site sees them.
     pub async fn members(&self, group: &str) -> Result<Vec<Member>> {
-        self.here()
-            .get(&format!("/protection-groups/{group}/members"), "members")
-            .await
+        self.here().members(group).await
     }
 
     /// Wait until every member is protected.

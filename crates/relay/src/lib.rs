@@ -6,7 +6,7 @@
 //! everybody who has the API's description.
 //!
 //! * [`Session`]: one user's sign-in at one cloud;
-//! * [`Site`]: protector at that cloud;
+//! * [`Site`]: protector at that cloud, and all that can be asked of it where the other one is lost;
 //! * [`Pair`]: the two sites of a group, and the dance of nonce, statement, bundle and receipt between them.
 //!
 //! ```no_run
@@ -24,10 +24,12 @@
 
 mod error;
 mod groups;
+mod operation;
 mod pair;
 mod registration;
 mod session;
 mod site;
+mod survivor;
 mod types;
 
 pub use error::{Error, Result};

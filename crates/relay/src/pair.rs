@@ -8,15 +8,12 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::site::{DELETED, STATEMENT, Site, header_value};
 use crate::types::Operation;
 
 /// How often a modification is begun anew when somebody else was faster.
 const ATTEMPTS: usize = 4;
-
-/// How long a site may be silent while an operation is watched: the operation goes on without us.
-const PATIENCE: u32 = 60;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,28 +176,9 @@ impl Pair {
         operation: Operation,
         at: &Site,
         interval: Duration,
-        mut seen: impl FnMut(&Operation),
+        seen: impl FnMut(&Operation),
     ) -> Result<Operation> {
-        let mut operation = operation;
-        let mut silent = 0;
-        while !operation.has_ended() {
-            seen(&operation);
-            tokio::time::sleep(interval).await;
-            match at.operation(&operation.id).await {
-                Ok(next) => {
-                    operation = next;
-                    silent = 0;
-                }
-                Err(error @ Error::Unreachable { .. }) => {
-                    silent += 1;
-                    if silent == PATIENCE {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        seen(&operation);
+        let operation = at.watch(operation, interval, seen).await?;
         let from = if std::ptr::eq(at, &self.here) {
             Side::Here
         } else {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::types::{Identity, Operation};
+use crate::types::Identity;
 
 /// The type of the service in Keystone's catalog.
 const SERVICE: &str = "protector";
@@ -123,10 +123,6 @@ impl Site {
         let answer = self.call(Method::POST, &path, Some(&ask)).await?;
         let statement: Value = self.read(&path, &answer, "statement")?;
         Ok(header_value(&statement))
-    }
-
-    pub async fn operation(&self, id: &str) -> Result<Operation> {
-        self.get(&format!("/operations/{id}"), "operation").await
     }
 }
 

@@ -36,6 +36,12 @@ pub struct Group {
     pub version: u64,
     #[serde(default)]
     pub sync_status: Option<String>,
+    /// When the site that answers last read what the servers look like.
+    #[serde(default)]
+    pub facts_read_at: Option<String>,
+    /// Whether it has that of all servers, as they are now.
+    #[serde(default)]
+    pub facts_complete: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

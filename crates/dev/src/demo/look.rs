@@ -8,6 +8,8 @@ use protector_relay::Session;
 use protector_sim::cloud::Cloud;
 use serde_json::Value;
 
+use super::workload::Workload;
+
 /// A server as its owner sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
@@ -30,8 +32,8 @@ pub(crate) struct Disk {
     pub(crate) markers: Vec<String>,
 }
 
-/// All servers of a tenant, by name.
-pub(crate) async fn servers(tenant: &Session, cloud: &Cloud) -> Result<Vec<Server>> {
+/// The servers of a workload on a cloud, by name.
+pub(crate) async fn servers(tenant: &Session, cloud: &Cloud, workload: &Workload) -> Result<Vec<Server>> {
     let answer = tenant
         .call("compute", Method::GET, "/servers/detail", None)
         .await?;
@@ -47,6 +49,10 @@ pub(crate) async fn servers(tenant: &Session, cloud: &Cloud) -> Result<Vec<Serve
     };
     let mut servers = Vec::new();
     for found in answer["servers"].as_array().into_iter().flatten() {
+        let name = found["name"].as_str().unwrap_or_default().to_owned();
+        if !workload.has(&name) {
+            continue;
+        }
         let id = found["id"].as_str().context("a server without an id")?.to_owned();
         let mut disks = Vec::new();
         for place in cloud.disks(&id)? {
@@ -59,7 +65,7 @@ pub(crate) async fn servers(tenant: &Session, cloud: &Cloud) -> Result<Vec<Serve
         }
         servers.push(Server {
             id,
-            name: found["name"].as_str().unwrap_or_default().to_owned(),
+            name,
             status: found["status"].as_str().unwrap_or_default().to_owned(),
             addresses: addresses(&found["addresses"]),
             disks,

@@ -1,12 +1,16 @@
-//! The tenant's servers, made as any tenant makes them: through Neutron, Cinder and Nova.
+//! The tenant's servers, made as any tenant makes them, through Neutron, Cinder and Nova, and what their guests write.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use http::Method;
 use protector_relay::Session;
+use protector_sim::cloud::Cloud;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+
+use super::look::Server;
 
 /// How long anything in a simulated cloud may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,33 +35,83 @@ pub(crate) const NETWORKS: [Network; 2] = [
     },
 ];
 
-/// A server of the workload: disks in gigabytes, networks with a fixed address where there is one.
+/// What a protection group protects.
+pub(crate) struct Workload {
+    /// The group's name.
+    pub(crate) group: &'static str,
+    /// The servers in words.
+    pub(crate) told: &'static str,
+    servers: &'static [Plan],
+}
+
+/// A server of a workload: disks in gigabytes, networks with a fixed address where there is one.
 struct Plan {
     name: &'static str,
     disks: &'static [u64],
     networks: &'static [(&'static str, Option<&'static str>)],
 }
 
-const SERVERS: [Plan; 3] = [
-    Plan {
-        name: "web-0",
-        disks: &[1],
-        networks: &[("front", None)],
-    },
-    Plan {
-        name: "db-0",
-        disks: &[1, 3],
-        networks: &[("back", None)],
-    },
-    Plan {
-        name: "gw-0",
-        disks: &[1],
-        networks: &[("front", None), ("back", Some("192.168.20.10"))],
-    },
-];
+pub(crate) const SHOP: Workload = Workload {
+    group: "shop",
+    told: "web-0, db-0 (two disks) and gw-0 (two networks, a fixed address)",
+    servers: &[
+        Plan {
+            name: "web-0",
+            disks: &[1],
+            networks: &[("front", None)],
+        },
+        Plan {
+            name: "db-0",
+            disks: &[1, 3],
+            networks: &[("back", None)],
+        },
+        Plan {
+            name: "gw-0",
+            disks: &[1],
+            networks: &[("front", None), ("back", Some("192.168.20.10"))],
+        },
+    ],
+};
 
-/// A network of the plan at one cloud.
-pub(crate) async fn make_network(cloud: &Session, name: &str, cidr: &str) -> Result<String> {
+pub(crate) const WARD: Workload = Workload {
+    group: "ward",
+    told: "bed-0 (two disks, two networks) and desk-0",
+    servers: &[
+        Plan {
+            name: "bed-0",
+            disks: &[1, 2],
+            networks: &[("front", None), ("back", None)],
+        },
+        Plan {
+            name: "desk-0",
+            disks: &[1],
+            networks: &[("front", None)],
+        },
+    ],
+};
+
+impl Workload {
+    /// What the group is called on the arrays.
+    pub(crate) fn array_group(&self) -> String {
+        format!("{}-pg", self.group)
+    }
+
+    pub(crate) fn has(&self, server: &str) -> bool {
+        self.servers.iter().any(|plan| plan.name == server)
+    }
+}
+
+/// Which network of the one cloud becomes which of the other, as an order for a failover says it.
+pub(crate) fn mappings() -> Value {
+    let networks: BTreeMap<&str, &str> = NETWORKS
+        .iter()
+        .map(|network| (network.at_a, network.at_b))
+        .collect();
+    json!({ "networks": networks })
+}
+
+/// A network at one cloud.
+async fn make_network(cloud: &Session, name: &str, cidr: &str) -> Result<()> {
     let body = json!({"network": {"name": name}});
     let made = cloud
         .call("network", Method::POST, "/v2.0/networks", Some(&body))
@@ -69,7 +123,7 @@ pub(crate) async fn make_network(cloud: &Session, name: &str, cidr: &str) -> Res
     cloud
         .call("network", Method::POST, "/v2.0/subnets", Some(&body))
         .await?;
-    Ok(id)
+    Ok(())
 }
 
 /// The networks on both clouds.
@@ -81,12 +135,12 @@ pub(crate) async fn make_networks(a: &Session, b: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Boot the workload; all its servers are `ACTIVE` when this returns. Gives names and ids.
-pub(crate) async fn boot(cloud: &Session, volume_type: &str) -> Result<Vec<(String, String)>> {
+/// Boot a workload; all its servers are `ACTIVE` when this returns.
+pub(crate) async fn boot(cloud: &Session, workload: &Workload, volume_type: &str) -> Result<()> {
     let flavor = find(cloud, "compute", "/flavors", "flavors", "m1.small").await?;
     let image = find(cloud, "image", "/v2/images", "images", "cirros").await?;
     let mut servers = Vec::new();
-    for plan in &SERVERS {
+    for plan in workload.servers {
         let mut mapping = Vec::new();
         for (number, size) in plan.disks.iter().enumerate() {
             let mut volume = json!({
@@ -130,12 +184,23 @@ pub(crate) async fn boot(cloud: &Session, volume_type: &str) -> Result<Vec<(Stri
         let made = cloud
             .call("compute", Method::POST, "/servers", Some(&body))
             .await?;
-        servers.push((plan.name.to_owned(), text(&made, "/server/id")?));
+        servers.push(text(&made, "/server/id")?);
     }
-    for (_, id) in &servers {
+    for id in servers {
         becomes(cloud, "compute", &format!("/servers/{id}"), "server", "ACTIVE").await?;
     }
-    Ok(servers)
+    Ok(())
+}
+
+/// The guests write to all their disks: `<server> <device> <text>`.
+pub(crate) fn write(cloud: &Cloud, servers: &[Server], text: &str) -> Result<()> {
+    for server in servers {
+        for disk in &server.disks {
+            let device = disk.device.trim_start_matches("/dev/");
+            cloud.write(&server.id, device, &format!("{} {device} {text}", server.name))?;
+        }
+    }
+    Ok(())
 }
 
 async fn becomes(cloud: &Session, service: &str, path: &str, what: &str, wanted: &str) -> Result<()> {
