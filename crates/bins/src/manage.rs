@@ -178,10 +178,19 @@ fn files_of(database: &Path) -> Vec<PathBuf> {
 /// What the database holds is the operator's business, not that of every user of the machine.
 fn private(database: &Path) -> Result<()> {
     for file in files_of(database) {
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640))
-            .with_context(|| format!("can't change the mode of {}", file.display()))?;
+        match std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)) {
+            Err(error) if !is_gone(&error) => {
+                return Err(error).with_context(|| format!("can't change the mode of {}", file.display()));
+            }
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// SQLite takes its files beside the database away when the last connection closes, which may be just now.
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
 }
 
 /// What root made is given to the owner of the state directory: the services run as that user.
@@ -193,15 +202,26 @@ fn hand_over(state: &Path, repository: &Path, database: &Path) -> Result<()> {
         files.push(entry?.path());
     }
     for file in files {
-        let now = std::fs::metadata(&file)?;
+        let now = match std::fs::metadata(&file) {
+            Ok(now) => now,
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => {
+                return Err(error).with_context(|| format!("can't look at {}", file.display()));
+            }
+        };
         if now.uid() == 0 && owner.uid() != 0 {
-            chown(&file, Some(owner.uid()), Some(owner.gid())).with_context(|| {
-                format!(
-                    "can't give {} to the owner of {}",
-                    file.display(),
-                    state.display()
-                )
-            })?;
+            match chown(&file, Some(owner.uid()), Some(owner.gid())) {
+                Err(error) if !is_gone(&error) => {
+                    return Err(error).with_context(|| {
+                        format!(
+                            "can't give {} to the owner of {}",
+                            file.display(),
+                            state.display()
+                        )
+                    });
+                }
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -138,7 +138,9 @@ class ShowProtectionGroup(common.ShowOne):
         return parser
 
     def take_action(self, parsed_args):
-        group = self.client.find_group(parsed_args.protection_group)
+        found = self.client.find_group(parsed_args.protection_group)
+        # A list, in which a name is looked up, has not all of it.
+        group = self.client.group(found['id'])
         if group.get('sync_status') in ('pending', 'failed'):
             group = self._healed(group)
         return common.pick(group, DETAILS)
