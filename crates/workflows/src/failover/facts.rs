@@ -67,17 +67,7 @@ pub(crate) async fn record(
     source: SiteId,
     before: Option<Recording>,
 ) -> StepResult<Recording> {
-    let service = world.directory.service(source).await.or_fail()?;
-    let project = group
-        .project(source)
-        .cloned()
-        .ok_or_else(|| permanent("the group has no project at the source site"))?;
-    let reader = Reader {
-        world,
-        eyes: service.clone(),
-        service,
-        project,
-    };
+    let reader = Reader::of(world, group, source, None).await?;
     let mut before = before;
     let (mut members, mut user_data) = (BTreeMap::new(), BTreeMap::new());
     for member in &group.document.members {
@@ -141,17 +131,7 @@ pub(super) async fn read(
     members: &[Member],
     eyes: Access,
 ) -> StepResult<Facts> {
-    let service = world.directory.service(source).await.or_fail()?;
-    let project = group
-        .project(source)
-        .cloned()
-        .ok_or_else(|| permanent("the group has no project at the source site"))?;
-    let reader = Reader {
-        world,
-        eyes,
-        service,
-        project,
-    };
+    let reader = Reader::of(world, group, source, Some(eyes)).await?;
     let mut found = BTreeMap::new();
     for member in members {
         found.insert(member.id, reader.member(member).await?);
@@ -159,7 +139,22 @@ pub(super) async fn read(
     reader.surroundings(found).await
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Without other eyes it is the site's own user who looks.
+    async fn of(world: &'a World, group: &Group, source: SiteId, eyes: Option<Access>) -> StepResult<Self> {
+        let service = world.directory.service(source).await.or_fail()?;
+        let project = group
+            .project(source)
+            .cloned()
+            .ok_or_else(|| permanent("the group has no project at the source site"))?;
+        Ok(Reader {
+            world,
+            eyes: eyes.unwrap_or_else(|| service.clone()),
+            service,
+            project,
+        })
+    }
+
     async fn member(&self, member: &Member) -> StepResult<MemberFacts> {
         let (cloud, name) = (&self.world.cloud, &member.instance_name);
         // A server that its owner can't see is not his to move.
