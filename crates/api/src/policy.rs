@@ -41,6 +41,7 @@ pub const RULES: &[RuleDefault] = rules! {
     "protector:policies:show" = "rule:default", "Show the replication policy of a protection group.", [GET "/v1/{project}/protection-groups/{group}/policy"];
     "protector:policies:create" = "rule:default", "Attach a replication policy to a protection group.", [POST "/v1/{project}/protection-groups/{group}/policy"];
 
+    "protector:operations:preflight" = "rule:default", "Look at what an operation on a protection group would find.", [POST "/v1/{project}/protection-groups/{group}/preflight"];
     "protector:members:show" = "rule:default", "Show a member of a protection group.", [GET "/v1/{project}/protection-groups/{group}/members/{member}"];
     "protector:consistency_groups:show" = "rule:default", "Show the consistency group of a protection group.", [GET "/v1/{project}/protection-groups/{group}/consistency-group"];
     "protector:mappings:show" = "rule:default", "Show the resource mappings of a protection group.", [GET "/v1/{project}/protection-groups/{group}/mappings"];

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{
-    ConsistencyGroup, Group, GroupId, Member, MemberId, Operation, Policy, Site, SiteId, SyncEntry,
-    TenantMapping,
+    ConsistencyGroup, Group, GroupId, Member, MemberId, Operation, Policy, Preflight, Site, SiteId,
+    SyncEntry, TenantMapping,
 };
 use serde_json::{Value, json};
 
@@ -166,6 +166,30 @@ pub(crate) fn sync_entry(entry: &SyncEntry) -> Value {
 
 /// Names of groups, as far as they are still there.
 pub(crate) type GroupNames = BTreeMap<GroupId, String>;
+
+pub(crate) fn preflight(found: &Preflight) -> Value {
+    let findings: Vec<Value> = found
+        .findings
+        .iter()
+        .map(|finding| {
+            let (id, name) = finding.member.clone().unzip();
+            json!({
+                "severity": finding.severity,
+                "check": finding.check,
+                "member_id": id,
+                "member": name,
+                "message": finding.message,
+                "remedy": finding.remedy,
+            })
+        })
+        .collect();
+    json!({
+        "ready": found.is_ready(),
+        "findings": findings,
+        "snapshot": found.snapshot.as_ref().map(|(suffix, created)| json!({"suffix": suffix, "created": created})),
+        "facts_read_at": found.facts_read_at,
+    })
+}
 
 pub(crate) fn operation(operation: &Operation, names: &GroupNames) -> Value {
     json!({

@@ -90,6 +90,7 @@ pub fn table() -> Vec<Route> {
         PUT    "/v1/{project}/protection-groups/{group}/metadata" "protector:metadata:update" => v1::metadata::update::update;
 
         POST   "/v1/{project}/protection-groups/{group}/action" "protector:operations:action" => v1::operations::action::action;
+        POST   "/v1/{project}/protection-groups/{group}/preflight" "protector:operations:preflight" => v1::operations::preflight::preflight;
         GET    "/v1/{project}/operations" "protector:operations:index" => v1::operations::index::index;
         GET    "/v1/{project}/operations/{operation}" "protector:operations:show" => v1::operations::show::show;
         POST   "/v1/{project}/operations/{operation}/action" "protector:operations:action" => v1::operations::control::control;

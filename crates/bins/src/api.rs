@@ -13,7 +13,8 @@ use protector_oslo::healthcheck::{Health, HealthCheck};
 use protector_oslo::policy::{Enforcer, POLICY_FILE};
 use protector_oslo::token::{AuthToken, KeystoneValidator};
 use protector_ports::{DatabaseOnly, Store, SystemClock, Wakeup};
-use protector_service::{Options, Service};
+use protector_service::{Options, Ports, Service};
+use protector_workflows::Looker;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -78,18 +79,20 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
             (Arc::new(publisher), Some(task))
         }
     };
-    let service = Service::new(
-        store.clone(),
-        parts::cloud(config)?,
-        Arc::new(SystemClock),
-        parts::directory(config, store.clone(), local)?,
-        Options {
-            trust_roles: config.get(&opt::TRUST_ROLES),
-            group_type: config.get(&opt::GROUP_TYPE),
-        },
-        wakeup,
+    let workflows = parts::workflows(config, store.clone(), local)?;
+    let ports = Ports {
+        store: store.clone(),
+        cloud: parts::cloud(config)?,
+        clock: Arc::new(SystemClock),
+        wake: wakeup,
         peers,
-    );
+        preflights: Arc::new(Looker::of(&workflows)),
+    };
+    let options = Options {
+        trust_roles: config.get(&opt::TRUST_ROLES),
+        group_type: config.get(&opt::GROUP_TYPE),
+    };
+    let service = Service::new(ports, parts::directory(config, store.clone(), local)?, options);
     let app = App {
         service,
         enforcer: Arc::new(enforcer),

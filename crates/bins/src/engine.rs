@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use protector_oslo::config::Config;
-use protector_ports::{Store, SystemClock};
+use protector_ports::Store;
 use protector_saga::driver::Options as DriverOptions;
 use protector_saga::engine::Engine;
 use protector_saga::{Driver, Journal, Owner};
-use protector_workflows::{ImportAs, Options, Recorder, Workflows};
+use protector_workflows::Recorder;
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
@@ -34,23 +34,7 @@ async fn run(config: &Config) -> Result<()> {
         .await
         .context("the site's identity can't be read")?;
     let poll = parts::poll(config);
-    let options = Options {
-        group_type: config.get(&opt::GROUP_TYPE),
-        import_as: ImportAs::from_word(&config.get(&opt::IMPORT_AS)).unwrap_or_default(),
-        poll,
-        facts_age: Duration::from_secs(config.get(&opt::FACTS_AGE).unsigned_abs()),
-        receipt_patience: Duration::from_secs(config.get(&opt::RECEIPT_TIMEOUT).unsigned_abs()),
-        privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),
-        ..Options::default()
-    };
-    let workflows = Workflows::new(
-        store.clone(),
-        parts::cloud(config)?,
-        parts::array(config)?,
-        Arc::new(SystemClock),
-        parts::directory(config, store.clone(), local)?,
-        options,
-    );
+    let workflows = parts::workflows(config, store.clone(), local)?;
     let owner = Owner(format!(
         "{}:{}:{}",
         host(),

@@ -14,9 +14,10 @@ use protector_oslo::config::Config;
 use protector_oslo::token::KeystoneSettings;
 use protector_ports::cloud::Credentials;
 use protector_ports::secrets::{PeerSealer, SealError, Sealer};
-use protector_ports::{Array, Cloud, Directory, Store};
+use protector_ports::{Array, Cloud, Directory, Store, SystemClock};
 use protector_secrets::{KeyRing, SiteKeys, seal_for};
 use protector_store::{SqliteStore, sqlite_dsn};
+use protector_workflows::{ImportAs, Options, Workflows};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::options as opt;
@@ -254,6 +255,33 @@ pub(crate) fn directory(
     }
     let timeout = Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs());
     Ok(Directory::new(store, local, credentials, configured, timeout))
+}
+
+/// What is done to clouds and arrays, and how they are looked at before.
+pub(crate) fn workflows(
+    config: &Config,
+    store: Arc<dyn Store>,
+    local: protector_domain::SiteId,
+) -> Result<Workflows> {
+    let options = Options {
+        group_type: config.get(&opt::GROUP_TYPE),
+        import_as: ImportAs::from_word(&config.get(&opt::IMPORT_AS)).unwrap_or_default(),
+        poll: poll(config),
+        facts_age: Duration::from_secs(config.get(&opt::FACTS_AGE).unsigned_abs()),
+        receipt_patience: Duration::from_secs(config.get(&opt::RECEIPT_TIMEOUT).unsigned_abs()),
+        privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),
+        ..Options::default()
+    };
+    let directory = directory(config, store.clone(), local)?;
+    let (cloud, array) = (cloud(config)?, array(config)?);
+    Ok(Workflows::new(
+        store,
+        cloud,
+        array,
+        Arc::new(SystemClock),
+        directory,
+        options,
+    ))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use protector_domain::{
 use protector_ports::store::Along;
 
 use crate::error::{Error, Result};
-use crate::operations::failover;
+use crate::operations::pending;
 use crate::{Caller, Service, saga};
 
 impl Service {
@@ -19,43 +19,18 @@ impl Service {
         statement: &Statement,
     ) -> Result<Operation> {
         let mut group = self.modifiable(caller, group, statement).await?;
-        self.check_ready(&group)?;
-        let source = self.local_site();
-        let target = group.document.peer_of(source).id;
-        self.directory.service(target).await?;
-        self.directory.tenant(target, &group).await?;
-        self.directory.arrays(&group, source).await?;
-        let policy = group.document.policy.clone().ok_or_else(no_policy)?;
-
-        let operation_id = OperationId(uuid::Uuid::new_v4());
-        let epoch = group.document.stamp.epoch + 1;
+        let order = self.planned_order(&group, mappings).await?;
+        let (operation_id, source) = (order.operation, order.source);
         group.document.open(Intent {
             operation_id,
             kind: OperationKind::Failover,
-            reserved_epoch: epoch,
+            reserved_epoch: order.epoch,
             state: IntentState::Open,
         });
         group.set_status(GroupStatus::FailingOver, None)?;
         let now = self.touch(&mut group);
-        let operation = failover(
-            operation_id,
-            group.id(),
-            caller.project_id.clone(),
-            source,
-            target,
-            now,
-        );
-        let work = Work::PlannedFailover(FailoverOrder {
-            operation: operation_id,
-            group: group.id(),
-            source,
-            target,
-            members: group.document.members.clone(),
-            replication_interval_seconds: interval(&policy),
-            array_group: policy.pure_pg_name,
-            mappings: group.document.mappings.overridden_by(mappings),
-            epoch,
-        });
+        let operation = pending(&order, caller.project_id.clone(), now);
+        let work = Work::PlannedFailover(order);
         let mut along = Along {
             saga: Some(saga(work, operation_id.0)?),
             operation: Some(&operation),
@@ -71,6 +46,28 @@ impl Service {
         self.store.update_group(&group, along).await?;
         self.wake.wake();
         Ok(operation)
+    }
+
+    /// What the engine would be told, if the group as it is here can be failed over.
+    pub(crate) async fn planned_order(&self, group: &Group, mappings: &Mappings) -> Result<FailoverOrder> {
+        self.check_ready(group)?;
+        let source = self.local_site();
+        let target = group.document.peer_of(source).id;
+        self.directory.service(target).await?;
+        self.directory.tenant(target, group).await?;
+        self.directory.arrays(group, source).await?;
+        let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
+        Ok(FailoverOrder {
+            operation: OperationId(uuid::Uuid::new_v4()),
+            group: group.id(),
+            source,
+            target,
+            members: group.document.members.clone(),
+            array_group: policy.pure_pg_name.clone(),
+            replication_interval_seconds: interval(policy),
+            mappings: group.document.mappings.overridden_by(mappings),
+            epoch: group.document.stamp.epoch + 1,
+        })
     }
 
     fn check_ready(&self, group: &Group) -> Result<()> {

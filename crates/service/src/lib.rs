@@ -15,6 +15,7 @@ pub mod metadata;
 pub mod modification;
 pub mod operations;
 pub mod policies;
+pub mod preflight;
 mod sealing;
 pub mod sites;
 pub mod sync;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use error::{Error, Result};
 use protector_domain::{Group, GroupId, SiteId, Work};
-use protector_ports::{Clock, Cloud, Directory, PeerSealer, Store, Wakeup};
+use protector_ports::{Clock, Cloud, Directory, PeerSealer, Preflights, Store, Wakeup};
 use protector_saga::NewSaga;
 
 /// How this site does things.
@@ -38,6 +39,17 @@ pub struct Options {
     pub trust_roles: Vec<String>,
     /// The Cinder group type that both sites' groups are of.
     pub group_type: String,
+}
+
+/// What the use cases ask of the outside.
+#[derive(Clone)]
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub cloud: Arc<dyn Cloud>,
+    pub clock: Arc<dyn Clock>,
+    pub wake: Arc<dyn Wakeup>,
+    pub peers: Arc<dyn PeerSealer>,
+    pub preflights: Arc<dyn Preflights>,
 }
 
 /// All use cases. Cheap to clone.
@@ -50,26 +62,20 @@ pub struct Service {
     pub(crate) options: Arc<Options>,
     pub(crate) wake: Arc<dyn Wakeup>,
     pub(crate) peers: Arc<dyn PeerSealer>,
+    pub(crate) preflights: Arc<dyn Preflights>,
 }
 
 impl Service {
-    pub fn new(
-        store: Arc<dyn Store>,
-        cloud: Arc<dyn Cloud>,
-        clock: Arc<dyn Clock>,
-        directory: Directory,
-        options: Options,
-        wake: Arc<dyn Wakeup>,
-        peers: Arc<dyn PeerSealer>,
-    ) -> Self {
+    pub fn new(ports: Ports, directory: Directory, options: Options) -> Self {
         Self {
-            store,
-            cloud,
-            clock,
+            store: ports.store,
+            cloud: ports.cloud,
+            clock: ports.clock,
             directory,
             options: Arc::new(options),
-            wake,
-            peers,
+            wake: ports.wake,
+            peers: ports.peers,
+            preflights: ports.preflights,
         }
     }
 

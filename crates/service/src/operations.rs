@@ -1,7 +1,7 @@
 //! Looking at operations. They are recorded on the site where they ran.
 
 use chrono::{DateTime, Utc};
-use protector_domain::{GroupId, Operation, OperationId, OperationKind, OperationStatus, ProjectId, SiteId};
+use protector_domain::{FailoverOrder, Operation, OperationId, OperationKind, OperationStatus, ProjectId};
 use protector_ports::store::{OperationFilter, Page};
 
 use crate::error::{Error, Result};
@@ -30,17 +30,10 @@ impl Service {
 }
 
 /// The row of a failover that is about to be handed to the engine.
-pub(crate) fn failover(
-    id: OperationId,
-    group: GroupId,
-    project: ProjectId,
-    source: SiteId,
-    target: SiteId,
-    now: DateTime<Utc>,
-) -> Operation {
+pub(crate) fn pending(order: &FailoverOrder, project: ProjectId, now: DateTime<Utc>) -> Operation {
     Operation {
-        id,
-        group_id: group,
+        id: order.operation,
+        group_id: order.group,
         project_id: project,
         operation_type: OperationKind::Failover,
         status: OperationStatus::Pending,
@@ -48,8 +41,8 @@ pub(crate) fn failover(
         waiting_for: None,
         progress: 0,
         current_step: None,
-        source_site_id: source,
-        target_site_id: target,
+        source_site_id: order.source,
+        target_site_id: order.target,
         created_at: now,
         started_at: None,
         completed_at: None,

@@ -12,7 +12,7 @@ use protector_ports::store::{Along, OperationFilter, Page};
 
 use crate::error::{Error, Result};
 use crate::failover::{interval, no_policy};
-use crate::operations::{failover, not_over};
+use crate::operations::{not_over, pending};
 use crate::{Caller, Service, saga};
 
 /// What is to be brought here, and the epoch that it belongs to.
@@ -29,36 +29,13 @@ impl Service {
         mappings: &Mappings,
     ) -> Result<Operation> {
         let mut group = self.own_group(caller, group).await?;
-        let here = self.local_site();
-        self.check_nothing_runs(&group).await?;
-        let takeover = self.takeover(&group)?;
-        let policy = group.document.policy.clone().ok_or_else(no_policy)?;
-        self.check_own_array(&group).await?;
-
-        let source = group.document.peer_of(here).id;
-        let operation_id = OperationId(uuid::Uuid::new_v4());
+        let order = self.unplanned_order(&group, mappings).await?;
+        let (operation_id, here) = (order.operation, order.target);
         let now = self.clock.now();
         group.set_status(GroupStatus::FailingOver, None)?;
         group.updated_at = now;
-        let operation = failover(
-            operation_id,
-            group.id(),
-            caller.project_id.clone(),
-            source,
-            here,
-            now,
-        );
-        let work = Work::UnplannedFailover(FailoverOrder {
-            operation: operation_id,
-            group: group.id(),
-            source,
-            target: here,
-            members: takeover.members,
-            replication_interval_seconds: interval(&policy),
-            array_group: policy.pure_pg_name,
-            mappings: group.document.mappings.overridden_by(mappings),
-            epoch: takeover.epoch,
-        });
+        let operation = pending(&order, caller.project_id.clone(), now);
+        let work = Work::UnplannedFailover(order);
         let mut along = Along {
             saga: Some(saga(work, operation_id.0)?),
             operation: Some(&operation),
@@ -76,6 +53,26 @@ impl Service {
         self.store.update_group(&group, along).await?;
         self.wake.wake();
         Ok(operation)
+    }
+
+    /// What the engine would be told, if this site can take the group over.
+    pub(crate) async fn unplanned_order(&self, group: &Group, mappings: &Mappings) -> Result<FailoverOrder> {
+        self.check_nothing_runs(group).await?;
+        let takeover = self.takeover(group)?;
+        let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
+        self.check_own_array(group).await?;
+        let here = self.local_site();
+        Ok(FailoverOrder {
+            operation: OperationId(uuid::Uuid::new_v4()),
+            group: group.id(),
+            source: group.document.peer_of(here).id,
+            target: here,
+            members: takeover.members,
+            array_group: policy.pure_pg_name.clone(),
+            replication_interval_seconds: interval(policy),
+            mappings: group.document.mappings.overridden_by(mappings),
+            epoch: takeover.epoch,
+        })
     }
 
     /// Refuses where this site works on the group, or where the other one may have begun to work here.

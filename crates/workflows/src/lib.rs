@@ -24,6 +24,7 @@ use protector_ports::{Array, Clock, Cloud, Directory, Store};
 use protector_saga::engine::Planner;
 use protector_saga::{SagaHeader, Steps};
 
+pub use crate::failover::Looker;
 pub use crate::recorder::Recorder;
 use crate::world::World;
 

@@ -9,14 +9,16 @@ use axum::body::{Body, to_bytes};
 use chrono::Utc;
 use http::{HeaderMap, Request, StatusCode};
 use protector_api::{App, SiteFacts, policy, router};
-use protector_domain::SiteId;
+use protector_domain::{Preflight, SiteId, Work};
 use protector_openstack::{AddressPolicy, ClientConfig, OpenStackClient};
 use protector_oslo::healthcheck::Health;
 use protector_oslo::policy::Enforcer;
 use protector_oslo::token::{AuthToken, Identity, Role, TokenError, TokenValidator};
 use protector_ports::cloud::Credentials;
-use protector_ports::{DatabaseOnly, Directory, PeerSealer, SealError, Sealer, Store, SystemClock};
-use protector_service::{Options, Service};
+use protector_ports::{
+    DatabaseOnly, Directory, PeerSealer, Preflights, SealError, Sealer, Store, SystemClock,
+};
+use protector_service::{Options, Ports, Service};
 use protector_store::{NewIdentity, SqliteStore, migrate, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -79,6 +81,16 @@ pub const KEY: &str = "a-key";
 
 /// Boxes with the address, the context and the content on the lid.
 pub struct Boxes;
+
+/// No test of this crate gets as far as the clouds.
+struct Unasked;
+
+#[async_trait::async_trait]
+impl Preflights for Unasked {
+    async fn look(&self, _: Work) -> Preflight {
+        Preflight::default()
+    }
+}
 
 impl PeerSealer for Boxes {
     fn seal_for(&self, public_key: &str, plain: &SecretString, context: &str) -> Result<String, SealError> {
@@ -158,15 +170,15 @@ impl Site {
             ..ClientConfig::default()
         };
         let cloud = Arc::new(OpenStackClient::new(config).unwrap());
-        let service = Service::new(
-            shared,
+        let ports = Ports {
+            store: shared,
             cloud,
-            Arc::new(SystemClock),
-            directory,
-            options,
-            Arc::new(DatabaseOnly),
-            Arc::new(Boxes),
-        );
+            clock: Arc::new(SystemClock),
+            wake: Arc::new(DatabaseOnly),
+            peers: Arc::new(Boxes),
+            preflights: Arc::new(Unasked),
+        };
+        let service = Service::new(ports, directory, options);
         let file = dir.path().join("policy.yaml");
         if let Some(text) = overrides {
             std::fs::write(&file, text).unwrap();

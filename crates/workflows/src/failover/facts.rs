@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protector_domain::{Group, Member, MemberId, ProjectId, ServerId, SiteId, VolumeId};
+use chrono::{DateTime, Utc};
+use protector_domain::{Check, Group, Member, MemberId, MemberVolume, ProjectId, ServerId, SiteId, VolumeId};
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::error::{Absent, Kind};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde_json::Value;
 use protector_saga::FailureClass;
 
 use super::Failover;
+use super::preflight::{Findings, Looked, Obstacle, found};
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::world::World;
 
@@ -43,7 +45,12 @@ struct Reader<'a> {
     eyes: Access,
     service: Access,
     project: ProjectId,
+    /// Of which all volumes have to be.
+    volume_type: Option<String>,
 }
+
+/// What to do about a disk that isn't what was protected.
+const AGAIN: &str = "Remove the member and add it again.";
 
 /// What is kept of a group for the day when its cloud can't be asked.
 #[derive(Serialize, Deserialize)]
@@ -51,6 +58,9 @@ pub(crate) struct Recording {
     pub(super) facts: Facts,
     /// Apart from the facts, which go into journals.
     pub(super) user_data: BTreeMap<MemberId, String>,
+    /// When each was read: a round that can't read one keeps what an earlier one read.
+    #[serde(default)]
+    pub(super) read_at: BTreeMap<MemberId, DateTime<Utc>>,
 }
 
 impl Recording {
@@ -68,75 +78,75 @@ pub(crate) async fn record(
     before: Option<Recording>,
 ) -> StepResult<Recording> {
     let reader = Reader::of(world, group, source, None).await?;
+    let now = world.clock.now();
     let mut before = before;
-    let (mut members, mut user_data) = (BTreeMap::new(), BTreeMap::new());
+    let mut members = BTreeMap::new();
+    let (mut user_data, mut read_at) = (BTreeMap::new(), BTreeMap::new());
     for member in &group.document.members {
-        match reader.member(member).await {
-            Ok(facts) => {
-                let server = world.cloud.server(&reader.service, &member.instance_id).await;
-                if let Some(text) = server.or_fail()?.user_data {
-                    user_data.insert(member.id, text);
-                }
+        let reason = match reader.member(member).await {
+            Ok((facts, secret)) => {
+                user_data.extend(secret.map(|text| (member.id, text)));
+                read_at.insert(member.id, now);
                 members.insert(member.id, facts);
+                continue;
             }
-            Err(failure) if failure.class == FailureClass::Permanent => {
-                tracing::info!(
-                    member = member.instance_name,
-                    reason = failure.message,
-                    "a server can't be read"
-                );
-                let known = before.as_mut();
-                if let Some(known) = known {
-                    members.extend(known.facts.members.remove_entry(&member.id));
-                    user_data.extend(known.user_data.remove_entry(&member.id));
-                }
-            }
-            Err(failure) => return Err(failure),
+            Err(Obstacle::Found(finding)) => finding.told(),
+            Err(Obstacle::Failed(failure)) if failure.class == FailureClass::Permanent => failure.message,
+            Err(Obstacle::Failed(failure)) => return Err(failure),
+        };
+        tracing::info!(member = member.instance_name, reason, "a server can't be read");
+        if let Some(known) = before.as_mut() {
+            members.extend(known.facts.members.remove_entry(&member.id));
+            user_data.extend(known.user_data.remove_entry(&member.id));
+            read_at.extend(known.read_at.remove_entry(&member.id));
         }
     }
     Ok(Recording {
         facts: reader.surroundings(members).await?,
         user_data,
+        read_at,
     })
 }
 
 impl Failover {
     /// As things are now, read as the tenant; the servers must be such as can be stopped cleanly.
     pub(super) async fn inspect(&self) -> StepResult<Value> {
-        let group = self.world.group(self.order.group).await?;
-        let eyes = self
-            .world
-            .directory
-            .tenant(self.order.source, &group)
-            .await
-            .or_fail()?;
-        let facts = read(&self.world, &group, self.order.source, &self.order.members, eyes).await?;
-        for member in facts.members.values() {
-            let (name, status) = (&member.server.name, &member.server.status);
-            if status != "ACTIVE" && status != "SHUTOFF" {
-                return Err(permanent(format!(
-                    "Server '{name}' is {status}: a planned failover needs it ACTIVE or SHUTOFF, because it must be stopped cleanly."
-                )));
-            }
-        }
+        let mut findings = Findings::default();
+        let facts = self.survey(&mut findings).await?;
+        findings.refuse()?;
         serde_json::to_value(facts).or_fail()
     }
-}
 
-/// What a cloud says of the members of a group that runs there.
-pub(super) async fn read(
-    world: &World,
-    group: &Group,
-    source: SiteId,
-    members: &[Member],
-    eyes: Access,
-) -> StepResult<Facts> {
-    let reader = Reader::of(world, group, source, Some(eyes)).await?;
-    let mut found = BTreeMap::new();
-    for member in members {
-        found.insert(member.id, reader.member(member).await?);
+    /// What the source's cloud says of the members; `None` where it can't be asked as the tenant.
+    pub(super) async fn survey(&self, findings: &mut Findings) -> StepResult<Option<Facts>> {
+        let group = self.world.group(self.order.group).await?;
+        let looked = self.trusted(self.order.source, &group).await;
+        let Some(eyes) = findings.note(looked)? else {
+            return Ok(None);
+        };
+        let reader = Reader::of(&self.world, &group, self.order.source, Some(eyes)).await?;
+        let mut members = BTreeMap::new();
+        for member in &self.order.members {
+            let looked = reader.member(member).await;
+            let Some((facts, _)) = findings.note_of(member, Check::Server, looked)? else {
+                continue;
+            };
+            let status = &facts.server.status;
+            if status != "ACTIVE" && status != "SHUTOFF" {
+                let finding = found(
+                    Check::Server,
+                    format!(
+                        "Server '{}' is {status}: a planned failover needs it ACTIVE or SHUTOFF, because it must be stopped cleanly.",
+                        facts.server.name
+                    ),
+                    "Bring it into one of these, or remove the member.",
+                );
+                findings.note_of(member, Check::Server, Looked::<()>::Err(finding))?;
+            }
+            members.insert(member.id, facts);
+        }
+        reader.surroundings(members).await.map(Some)
     }
-    reader.surroundings(found).await
 }
 
 impl<'a> Reader<'a> {
@@ -152,10 +162,16 @@ impl<'a> Reader<'a> {
             eyes: eyes.unwrap_or_else(|| service.clone()),
             service,
             project,
+            volume_type: group
+                .document
+                .volume_types
+                .get(&source)
+                .map(|known| known.name.clone()),
         })
     }
 
-    async fn member(&self, member: &Member) -> StepResult<MemberFacts> {
+    /// The server as it is now, and its user data apart.
+    async fn member(&self, member: &Member) -> Looked<(MemberFacts, Option<String>)> {
         let (cloud, name) = (&self.world.cloud, &member.instance_name);
         // A server that its owner can't see is not his to move.
         let seen = cloud
@@ -164,30 +180,33 @@ impl<'a> Reader<'a> {
             .absent()
             .or_fail()?;
         if seen.is_none_or(|server| server.project_id != self.project) {
-            return Err(permanent(format!(
-                "Server '{name}' ({}) is not there any more at site '{}': remove the member from the group, or bring the server back.",
-                member.instance_id, self.eyes.site_name
-            )));
+            return Err(found(
+                Check::Server,
+                format!(
+                    "Server '{name}' ({}) is not there any more at site '{}'.",
+                    member.instance_id, self.eyes.site_name
+                ),
+                "Remove the member from the group, or bring the server back.",
+            ));
         }
         let mut server = cloud.server(&self.service, &member.instance_id).await.or_fail()?;
-        server.user_data = None;
+        let user_data = server.user_data.take();
+        if server.flavor.ephemeral_gb > 0 || server.flavor.swap_mb > 0 {
+            return Err(found(
+                Check::Disks,
+                format!(
+                    "Server '{name}' has an ephemeral or swap disk by its flavor '{}' now, which would come back empty.",
+                    server.flavor.original_name
+                ),
+                "Resize it to a flavor without, or remove the member.",
+            ));
+        }
         self.check_disks(member).await?;
         let mut volumes = Vec::new();
         for volume in &member.volumes {
-            let found = cloud.volume(&self.service, &volume.volume_id).await.or_fail()?;
-            if found
-                .provider_id
-                .as_ref()
-                .is_some_and(|name| *name != volume.array_name)
-            {
-                return Err(permanent(format!(
-                    "Volume {} of server '{name}' is '{}' on the array now, and was protected as '{}': remove the member and add it again.",
-                    volume.volume_id,
-                    found.provider_id.unwrap_or_default(),
-                    volume.array_name
-                )));
-            }
-            volumes.push(found);
+            let seen = cloud.volume(&self.service, &volume.volume_id).await.or_fail()?;
+            self.check_volume(name, volume, &seen)?;
+            volumes.push(seen);
         }
         let ports = cloud
             .server_ports(&self.eyes, &member.instance_id)
@@ -200,16 +219,18 @@ impl<'a> Reader<'a> {
             },
             None => None,
         };
-        Ok(MemberFacts {
+        let facts = MemberFacts {
             was_running: server.status == "ACTIVE",
             server,
             volumes,
             ports,
             keypair,
-        })
+        };
+        Ok((facts, user_data))
     }
 
-    async fn check_disks(&self, member: &Member) -> StepResult<()> {
+    /// A disk that came or went since is neither adopted nor ignored.
+    async fn check_disks(&self, member: &Member) -> Looked<()> {
         let attached: Vec<VolumeId> = self
             .world
             .cloud
@@ -223,15 +244,60 @@ impl<'a> Reader<'a> {
         if attached.len() == known.len() && attached.iter().all(|volume| known.contains(&volume)) {
             return Ok(());
         }
-        Err(permanent(format!(
-            "The disks of server '{}' have changed since it was protected (now {}): remove the member and add it again.",
-            member.instance_name,
-            attached
-                .iter()
-                .map(VolumeId::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
-        )))
+        Err(found(
+            Check::Disks,
+            format!(
+                "The disks of server '{}' have changed since it was protected (now {}).",
+                member.instance_name,
+                attached
+                    .iter()
+                    .map(VolumeId::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            AGAIN,
+        ))
+    }
+
+    /// Still the volume that was protected, and of a type that replicates.
+    fn check_volume(&self, server: &str, protected: &MemberVolume, seen: &Volume) -> Looked<()> {
+        let of_another_name = seen
+            .provider_id
+            .as_ref()
+            .filter(|name| **name != protected.array_name);
+        if let Some(name) = of_another_name {
+            return Err(found(
+                Check::Disks,
+                format!(
+                    "Volume {} of server '{server}' is '{name}' on the array now, and was protected as '{}'.",
+                    protected.volume_id, protected.array_name
+                ),
+                AGAIN,
+            ));
+        }
+        if seen.encrypted {
+            return Err(found(
+                Check::Disks,
+                format!(
+                    "Volume {} of server '{server}' is encrypted now: Cinder can't take it over on the other site.",
+                    seen.id
+                ),
+                "Retype it, or remove the member.",
+            ));
+        }
+        if self.volume_type.is_some() && seen.volume_type != self.volume_type {
+            return Err(found(
+                Check::Disks,
+                format!(
+                    "volume type mismatch: volume {} of server '{server}' is of type '{}' now, and the group protects '{}'.",
+                    seen.id,
+                    seen.volume_type.as_deref().unwrap_or("none"),
+                    self.volume_type.as_deref().unwrap_or_default()
+                ),
+                "Retype it back, or remove the member.",
+            ));
+        }
+        Ok(())
     }
 
     /// Networks and security groups, as far as the members use them.

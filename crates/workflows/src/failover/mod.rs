@@ -40,6 +40,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) use self::facts::record;
 use self::names::{Disk, disks, step};
+pub use self::preflight::Looker;
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::polling::{Shared, until};
 use crate::world::World;

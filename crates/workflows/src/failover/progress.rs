@@ -1,12 +1,13 @@
 //! The operation's row, made anew from the journal after every line: what users see is what happened.
 
-use protector_domain::{Operation, OperationStatus, Outcome, Phase, StepError, StepReport};
+use protector_domain::{Finding, Operation, OperationStatus, Outcome, Phase, StepError, StepReport};
 use protector_saga::state::StepPhase;
 use protector_saga::{FailureClass, Node, State, StepState};
 use serde_json::json;
 
 use super::left_behind::LeftBehind;
 use super::partial::{Committed, given_up_at};
+use super::preflight::TargetPlan;
 use super::unplanned::{Choice, data_of};
 use super::{Failover, ServerRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
@@ -150,6 +151,11 @@ impl Failover {
         let mut result = json!({ "instances_created": created });
         if let Ok(choice) = recorded::<Choice>(state, step::CHOICE) {
             result["snapshot"] = data_of(&choice);
+        }
+        if let Ok(plan) = recorded::<TargetPlan>(state, step::PREFLIGHT)
+            && !plan.warnings.is_empty()
+        {
+            result["warnings"] = plan.warnings.iter().map(Finding::told).collect();
         }
         if let Ok(committed) = recorded::<Committed>(state, step::COMMIT)
             && !committed.given_up.is_empty()

@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Member, MemberId};
+use protector_domain::{Check, Member, MemberId};
 use protector_ports::array::Replica;
+use protector_ports::store::RecordedFacts;
 use protector_saga::StepContext;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::facts::{Facts, Recording};
+use super::preflight::{Findings, Looked, found};
 use super::{Failover, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
 
@@ -28,17 +30,34 @@ pub(super) struct Choice {
 impl Failover {
     /// What was last seen of the servers, in place of a look at them.
     pub(super) async fn recall(&self) -> StepResult<Value> {
-        let group = self.world.group(self.order.group).await?;
-        let site = self.world.directory.site(self.order.source).await.or_fail()?.name;
-        let Some(kept) = self.world.store.facts(self.order.group).await.or_fail()? else {
-            return Err(permanent(format!(
-                "What the servers of protection group '{}' look like was never read from site '{site}' while it was up, so they can't be made anew. This site's protector-engine reads it by itself when it has service credentials for site '{site}'.",
-                group.document.name
-            )));
+        let mut findings = Findings::default();
+        let looked = self.records().await;
+        let Some(kept) = findings.note(looked)? else {
+            findings.refuse()?;
+            return Err(permanent("nothing is recorded of the servers"));
         };
         let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
         tracing::info!(operation = %self.order.operation, read_at = %kept.read_at, "the servers are made as they were last seen");
         serde_json::to_value(recording.facts).or_fail()
+    }
+
+    /// What this site's engine read while the other site was alive.
+    pub(super) async fn records(&self) -> Looked<RecordedFacts> {
+        if let Some(kept) = self.world.store.facts(self.order.group).await.or_fail()? {
+            return Ok(kept);
+        }
+        let group = self.world.group(self.order.group).await?;
+        let site = self.world.directory.site(self.order.source).await.or_fail()?.name;
+        Err(found(
+            Check::Server,
+            format!(
+                "What the servers of protection group '{}' look like was never read from site '{site}' while it was up, so they can't be made anew.",
+                group.document.name
+            ),
+            format!(
+                "This site's protector-engine reads it by itself when it has service credentials for site '{site}'."
+            ),
+        ))
     }
 
     /// User data is kept apart: it may hold secrets, and the journal holds none.
@@ -91,18 +110,21 @@ impl Failover {
             .iter()
             .filter(|member| facts.members.contains_key(&member.id))
             .collect();
-        let choice = choose(&replicas, &wanted).ok_or_else(|| {
-            permanent(format!(
-                "Volume manage failed: no replicated snapshot found for any server of array protection group '{group}' on the array of this site. Verify replication policy and RPO."
-            ))
-        })?;
+        let choice = choose(&replicas, &wanted).ok_or_else(|| permanent(self.no_snapshot()))?;
         serde_json::to_value(choice).or_fail()
+    }
+
+    pub(super) fn no_snapshot(&self) -> String {
+        let group = &self.order.array_group;
+        format!(
+            "Volume manage failed: no replicated snapshot found for any server of array protection group '{group}' on the array of this site. Verify replication policy and RPO."
+        )
     }
 }
 
 /// The newest complete snapshot that holds every member that any complete snapshot holds as a whole. Where no
 /// snapshot holds all of these, the one that holds the most of them, and of equal ones the newest.
-fn choose(newest_first: &[Replica], members: &[&Member]) -> Option<Choice> {
+pub(super) fn choose(newest_first: &[Replica], members: &[&Member]) -> Option<Choice> {
     let complete: Vec<&Replica> = newest_first
         .iter()
         .filter(|replica| replica.is_complete())

@@ -1,0 +1,170 @@
+//! How the twin of one server is to be.
+
+use protector_domain::{Check, Finding, FlavorId, Member};
+use protector_ports::cloud::{Access, Flavor, Server};
+use protector_ports::error::Absent;
+
+use super::findings::{Findings, Looked, found};
+use super::plan::MemberPlan;
+use super::{Failover, Target};
+use crate::failover::facts::{Facts, MemberFacts};
+use crate::failover::names::OPERATION_KEY;
+use crate::failure::{OrFail, StepResult};
+
+impl Failover {
+    /// The twin, and a keypair that has to be made for it; `None` where something stands in its way.
+    pub(super) async fn plan_member(
+        &self,
+        member: &Member,
+        facts: &Facts,
+        target: &Target,
+        tenant: &Access,
+        findings: &mut Findings,
+    ) -> StepResult<Option<(MemberPlan, Option<String>)>> {
+        let Some(of) = facts.members.get(&member.id) else {
+            // Of a server that could be asked it was told already why it isn't known.
+            if self.manner == super::Manner::Unplanned {
+                findings.0.push(Finding::blocker(
+                    Check::Server,
+                    format!("Nothing is recorded of server '{}', so it can't be made anew: it was protected too shortly before.", member.instance_name),
+                    "Look at the site that is lost: the server may still be there when it returns.",
+                ).of(member.id, &member.instance_name));
+            }
+            return Ok(None);
+        };
+        let flavor = findings.note_of(member, Check::Flavor, self.flavor(target, &of.server))?;
+        let mut ports = Vec::new();
+        for (index, port) in of.ports.iter().enumerate() {
+            ports.extend(findings.note_of(
+                member,
+                Check::Network,
+                self.port(target, facts, of, port, index),
+            )?);
+        }
+        let looked = self.keypair(tenant, of).await;
+        let key = findings.note_of(member, Check::Keypair, looked)?;
+        let (Some(flavor_id), Some(key)) = (flavor, key) else {
+            return Ok(None);
+        };
+        if ports.len() < of.ports.len() {
+            return Ok(None);
+        }
+        let missing = key
+            .as_ref()
+            .filter(|(_, there)| !there)
+            .map(|(name, _)| name.clone());
+        let availability_zone = of
+            .server
+            .availability_zone
+            .as_ref()
+            .and_then(|zone| self.order.mappings.availability_zones.get(zone))
+            .cloned();
+        let plan = MemberPlan {
+            flavor_id,
+            availability_zone,
+            key_name: key.map(|(name, _)| name),
+            ports,
+        };
+        Ok(Some((plan, missing)))
+    }
+
+    fn flavor(&self, target: &Target, server: &Server) -> Looked<FlavorId> {
+        let source = &server.flavor;
+        if let Some(wanted) = self.order.mappings.flavors.get(&source.original_name) {
+            return target
+                .flavors
+                .iter()
+                .find(|flavor| flavor.name == *wanted || flavor.id.as_str() == wanted)
+                .map(|flavor| flavor.id.clone())
+                .ok_or_else(|| {
+                    found(
+                        Check::Flavor,
+                        format!(
+                            "Flavor '{wanted}', which the mapping names, does not exist at site '{}'.",
+                            target.site_name
+                        ),
+                        format!(
+                            "Map an existing one with --flavor-mapping {}=FLAVOR.",
+                            source.original_name
+                        ),
+                    )
+                });
+        }
+        let alike = |flavor: &&Flavor| flavor.vcpus == source.vcpus && flavor.ram_mb == source.ram_mb;
+        target
+            .flavors
+            .iter()
+            .find(|flavor| flavor.name == source.original_name)
+            .or_else(|| {
+                target
+                    .flavors
+                    .iter()
+                    .find(|flavor| alike(flavor) && flavor.disk_gb == source.disk_gb)
+            })
+            .map(|flavor| flavor.id.clone())
+            .ok_or_else(|| {
+                found(
+                    Check::Flavor,
+                    format!(
+                        "Site '{}' has no flavor '{}' and none with {} vCPUs and {} MiB.",
+                        target.site_name, source.original_name, source.vcpus, source.ram_mb
+                    ),
+                    format!("Map one with --flavor-mapping {}=FLAVOR.", source.original_name),
+                )
+            })
+    }
+
+    /// The name of the twin's keypair, and whether the tenant has it there. Where he hasn't, it is made from what
+    /// was read at the source.
+    async fn keypair(&self, tenant: &Access, member: &MemberFacts) -> Looked<Option<(String, bool)>> {
+        let Some(name) = &member.server.key_name else {
+            return Ok(None);
+        };
+        let wanted = self.order.mappings.keypairs.get(name).unwrap_or(name);
+        let has = async |name: &str| {
+            let known = self.world.cloud.keypair(tenant, name, None).await;
+            known.absent().or_fail().map(|known| known.is_some())
+        };
+        match (has(wanted).await?, &member.keypair) {
+            (true, _) => Ok(Some((wanted.clone(), true))),
+            (false, Some(_)) => Ok(Some((name.clone(), wanted != name && has(name).await?))),
+            (false, None) => Err(found(
+                Check::Keypair,
+                format!(
+                    "Keypair '{name}' of server '{}' can't be read at the source and does not exist as '{wanted}' at site '{}'.",
+                    member.server.name, tenant.site_name
+                ),
+                format!("Create it there, or map another with --keypair-mapping {name}=KEYPAIR."),
+            )),
+        }
+    }
+
+    /// Nova lets two servers have one name; whoever looks for his server should know.
+    pub(super) async fn check_names(&self, tenant: &Access, findings: &mut Findings) -> StepResult<()> {
+        let there = self.target_servers().await?;
+        for member in &self.order.members {
+            let namesake = there
+                .iter()
+                .find(|server| server.name == member.instance_name && !self.is_ours(server));
+            if let Some(server) = namesake {
+                findings.0.push(
+                    Finding::warning(
+                        Check::Server,
+                        format!(
+                            "Site '{}' has a server '{}' already ({}), so there will be two of that name.",
+                            tenant.site_name, server.name, server.id
+                        ),
+                        "Rename it, or delete it, if that is not meant.",
+                    )
+                    .of(member.id, &member.instance_name),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Made by this operation, before a crash.
+    fn is_ours(&self, server: &Server) -> bool {
+        server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
+    }
+}
