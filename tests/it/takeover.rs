@@ -96,15 +96,36 @@ async fn o2_nothing_is_asked_of_the_other_site() -> Result<()> {
     if let Some(engine) = stack.a.engine.take() {
         engine.kill().await?;
     }
-    let count = async || -> Result<usize> {
-        let cloud = stack.simulation.calls("site-a", "", "").await?;
-        let array = stack.simulation.array_calls("fa-a", "", "").await?;
-        Ok(cloud.len() + array.len())
-    };
-    let before = count().await?;
+    let before = stack.simulation.knocks("site-a", "fa-a").await?;
     let ended = take_over(&pair, &group.id).await?;
     assert_eq!(ended["outcome"], "completed", "{ended:#}");
-    assert_eq!(count().await?, before, "somebody asked the other site");
+    let after = stack.simulation.knocks("site-a", "fa-a").await?;
+    assert_eq!(after, before, "somebody asked the other site");
+    Ok(())
+}
+
+/// The other site takes connections and never answers. Whoever hung there when the failover began doesn't try again.
+#[tokio::test]
+async fn o2_a_silent_site_is_not_waited_for() -> Result<()> {
+    // So the engine of site-b is always reading what the servers look like.
+    let mut stack = Stack::configured("[engine]\nfacts_interval_seconds = 10\n").await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    replicated(&stack).await?;
+    stack.silence_site_a().await?;
+    let quiet = stack.simulation.knocks("site-a", "fa-a").await?;
+    let end = Instant::now() + Duration::from_secs(30);
+    while stack.simulation.knocks("site-a", "fa-a").await? == quiet {
+        ensure!(Instant::now() < end, "nobody hangs at the silent site");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let before = stack.simulation.knocks("site-a", "fa-a").await?;
+    let ended = take_over(&pair, &group.id).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    let after = stack.simulation.knocks("site-a", "fa-a").await?;
+    assert_eq!(after, before, "somebody knocked at the silent site");
+    let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
+    assert_eq!(names(&servers), ["web-0", "web-1"]);
     Ok(())
 }
 

@@ -206,7 +206,9 @@ impl Service {
             group.document.description = description;
         }
         self.touch(&mut group);
-        let along = self.along(&group, statement, "name or description changed");
+        let along = self
+            .along_renewed(caller, &group, statement, "name or description changed")
+            .await?;
         Ok(self.store.update_group(&group, along).await?)
     }
 
@@ -220,7 +222,9 @@ impl Service {
         let mut group = self.modifiable(caller, id, statement).await?;
         group.document.mappings = mappings;
         self.touch(&mut group);
-        let along = self.along(&group, statement, "mappings changed");
+        let along = self
+            .along_renewed(caller, &group, statement, "mappings changed")
+            .await?;
         Ok(self.store.update_group(&group, along).await?)
     }
 
@@ -242,7 +246,9 @@ impl Service {
         };
         let along = Along {
             saga: Some(saga(Work::DissolveGroup { group: id }, uuid::Uuid::new_v4())?),
-            ..self.along(&group, statement, "group deleted")
+            ..self
+                .along_renewed(caller, &group, statement, "group deleted")
+                .await?
         };
         self.store.update_group(&group, along).await?;
         self.wake.wake();

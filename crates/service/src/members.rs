@@ -114,11 +114,14 @@ impl Service {
                 },
                 uuid::Uuid::new_v4(),
             )?),
-            ..self.along(
-                &group,
-                statement,
-                format!("member {} removed", member.instance_name),
-            )
+            ..self
+                .along_renewed(
+                    caller,
+                    &group,
+                    statement,
+                    format!("member {} removed", member.instance_name),
+                )
+                .await?
         };
         self.store.update_group(&group, along).await?;
         self.wake.wake();

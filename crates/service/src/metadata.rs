@@ -197,7 +197,7 @@ impl Service {
             group.status = group.resting_status();
             group.status_reason = None;
         }
-        let trust = self.renewed_trust(caller, &group).await?;
+        let trust = self.renewed_by_the_way(caller, &group).await?;
         let entry = match lost {
             Some(lost) => Some(self.entry(
                 group.id(),

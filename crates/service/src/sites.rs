@@ -210,21 +210,13 @@ impl Service {
             });
         }
         let roles = &self.options.trust_roles;
-        let known = self.cloud.known_roles(&access, roles).await.unwrap_or_default();
-        let missing: Vec<&str> = roles
-            .iter()
-            .filter(|role| !known.iter().any(|have| have.eq_ignore_ascii_case(role)))
-            .map(String::as_str)
-            .collect();
-        checks.push(Check {
-            name: "trust_roles",
-            ok: missing.len() < roles.len(),
-            message: match missing.as_slice() {
-                [] => format!(
-                    "Keystone knows the roles of default_trust_roles: {}.",
-                    roles.join(", ")
-                ),
-                some => format!("Of default_trust_roles this Keystone lacks: {}.", some.join(", ")),
+        let known = self.cloud.known_roles(&access, roles).await;
+        checks.push(match known {
+            Ok(known) => trust_roles(roles, &known),
+            Err(error) => Check {
+                name: "trust_roles",
+                ok: false,
+                message: error.message,
             },
         });
         let group_type = self
@@ -302,6 +294,36 @@ impl Service {
                 false
             }
         }
+    }
+}
+
+/// Trusts hand over those of the roles that both Keystone and the user have; one name for each release of Keystone
+/// is usual, so it is enough that one of them is known.
+fn trust_roles(wanted: &[String], known: &[String]) -> Check {
+    let (there, missing): (Vec<&str>, Vec<&str>) = wanted
+        .iter()
+        .map(String::as_str)
+        .partition(|role| known.iter().any(|have| have.eq_ignore_ascii_case(role)));
+    let message = match (there.as_slice(), missing.as_slice()) {
+        (_, []) => format!(
+            "Keystone knows the roles of default_trust_roles: {}.",
+            there.join(", ")
+        ),
+        ([], _) => format!(
+            "This Keystone knows none of the roles of default_trust_roles ({}), so no tenant can protect anything here: name the \
+             role of project members in [service_credentials] default_trust_roles.",
+            missing.join(", ")
+        ),
+        (some, missing) => format!(
+            "Of default_trust_roles this Keystone lacks {}: trusts are made with {} alone.",
+            missing.join(", "),
+            some.join(", ")
+        ),
+    };
+    Check {
+        name: "trust_roles",
+        ok: !there.is_empty(),
+        message,
     }
 }
 

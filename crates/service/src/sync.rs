@@ -70,6 +70,13 @@ impl Service {
         group.sync.peer = Some(receipt.stamp);
         group.sync.last_sync_at = Some(now);
         group.updated_at = now;
+        let mut trusts: Vec<_> = receipt
+            .trust_id
+            .map(|trust| (peer.id, SecretString::from(trust)))
+            .into_iter()
+            .collect();
+        let own = self.renewed_by_the_way(caller, &group).await?;
+        trusts.extend(own.map(|trust| (self.local_site(), trust)));
         let along = Along {
             entry: Some(self.entry(
                 id,
@@ -77,11 +84,7 @@ impl Service {
                 Some(receipt.stamp),
                 format!("site '{}' stores this version", peer.name),
             )),
-            trusts: receipt
-                .trust_id
-                .map(|trust| (peer.id, SecretString::from(trust)))
-                .into_iter()
-                .collect(),
+            trusts,
             ..Along::default()
         };
         let group = self.store.update_group(&group, along).await?;

@@ -45,7 +45,7 @@ impl Service {
     }
 
     /// A new trust where the group's stored one gives no token any more, so that any member of the project
-    /// keeps protection alive by using it. `None` where the stored one works or the caller can't make one.
+    /// keeps protection alive by using it. `None` where the stored one works.
     pub(crate) async fn renewed_trust(&self, caller: &Caller, group: &Group) -> Result<Option<SecretString>> {
         let lost = match self.directory.tenant(self.local_site(), group).await {
             Ok(access) => match self.cloud.owner(&access).await {
@@ -59,5 +59,24 @@ impl Service {
             return Ok(None);
         }
         self.new_trust(caller).await.map(Some)
+    }
+
+    /// The same where nothing depends on it yet: who can't make a trust is not stopped by that.
+    pub(crate) async fn renewed_by_the_way(
+        &self,
+        caller: &Caller,
+        group: &Group,
+    ) -> Result<Option<SecretString>> {
+        match self.renewed_trust(caller, group).await {
+            Err(Error::Forbidden(reason)) => {
+                tracing::warn!(
+                    group = group.document.name,
+                    reason,
+                    "the tenant's trust at this site is lost, and this user can't make another"
+                );
+                Ok(None)
+            }
+            other => other,
+        }
     }
 }

@@ -38,8 +38,11 @@ impl Recorder {
     pub async fn run(mut self, stop: CancellationToken) {
         let pause = self.world.options.poll.max(Duration::from_millis(500));
         while !stop.is_cancelled() {
+            let world = self.world.clone();
             tokio::select! {
                 () = self.round() => {}
+                // Whoever hangs there is called back: a failover may mean that the site is dead.
+                () = failover_begins(&world, pause) => {}
                 () = stop.cancelled() => return,
             }
             tokio::select! {
@@ -50,23 +53,9 @@ impl Recorder {
     }
 
     async fn round(&mut self) {
-        let groups = match self
-            .world
-            .store
-            .groups(&GroupFilter::default(), &Page::default())
-            .await
-        {
-            Ok(groups) => groups,
-            Err(error) => {
-                tracing::debug!(%error, "no groups to read facts of");
-                return;
-            }
-        };
+        let groups = groups(&self.world).await;
         // While a failover is under way, nothing of ours knocks at a site that may be dead.
-        if groups
-            .iter()
-            .any(|group| group.status == GroupStatus::FailingOver)
-        {
+        if groups.iter().any(is_failing_over) {
             return;
         }
         self.tried
@@ -130,6 +119,31 @@ impl Recorder {
                 );
                 self.tried.insert(group.id(), now);
             }
+        }
+    }
+}
+
+async fn groups(world: &World) -> Vec<Group> {
+    let all = world
+        .store
+        .groups(&GroupFilter::default(), &Page::default())
+        .await;
+    all.unwrap_or_else(|error| {
+        tracing::debug!(%error, "no groups to read facts of");
+        Vec::new()
+    })
+}
+
+fn is_failing_over(group: &Group) -> bool {
+    group.status == GroupStatus::FailingOver
+}
+
+/// Comes back when a failover is under way.
+async fn failover_begins(world: &World, pause: Duration) {
+    loop {
+        tokio::time::sleep(pause).await;
+        if groups(world).await.iter().any(is_failing_over) {
+            return;
         }
     }
 }

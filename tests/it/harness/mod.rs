@@ -24,4 +24,4 @@ pub mod state;
 pub use pair::Pair;
 pub use protection::{names, text};
 pub use session::Session;
-pub use stack::Stack;
+pub use stack::{Site, Stack};

@@ -93,6 +93,22 @@ impl Simulation {
         Ok(rules.iter().filter_map(|rule| rule["fired"].as_u64()).sum())
     }
 
+    /// How often somebody has knocked at a place so far: connections, and calls on those that were open.
+    pub async fn knocks(&self, cloud: &str, array: &str) -> Result<usize> {
+        let mut knocks =
+            self.calls(cloud, "", "").await?.len() + self.array_calls(array, "", "").await?.len();
+        for faults in [
+            self.site(Method::GET, &format!("{cloud}/faults"), None).await?,
+            self.array(Method::GET, &format!("{array}/faults"), None).await?,
+        ] {
+            let connections = faults["connections"]
+                .as_u64()
+                .context("connections aren't counted")?;
+            knocks += usize::try_from(connections)?;
+        }
+        Ok(knocks)
+    }
+
     /// End all disturbances.
     pub async fn heal(&self) -> Result<()> {
         for site in ["site-a", "site-b"] {

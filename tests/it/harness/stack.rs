@@ -89,7 +89,11 @@ impl Site {
     pub async fn sign_in(&self, user: &str) -> Result<Session> {
         let project = if user == "protector" { "service" } else { user };
         let password = format!("{}-{user}", self.name);
-        Session::sign_in(&self.http, &self.root, &self.auth_url, user, &password, project).await
+        self.sign_in_as(user, &password, project).await
+    }
+
+    pub async fn sign_in_as(&self, user: &str, password: &str, project: &str) -> Result<Session> {
+        Session::sign_in(&self.http, &self.root, &self.auth_url, user, password, project).await
     }
 
     /// What protector says of itself: id and public key.
@@ -301,11 +305,29 @@ impl Stack {
         }
     }
 
-    /// Everything of site-a is gone at once: its protector, its cloud, its array.
-    pub async fn lose_site_a(&mut self) -> Result<()> {
+    async fn kill_protector_of_site_a(&mut self) -> Result<()> {
         for program in [self.a.engine.take(), self.a.api.take()].into_iter().flatten() {
             program.kill().await?;
         }
+        Ok(())
+    }
+
+    /// Site-a takes every connection and never says a word.
+    pub async fn silence_site_a(&mut self) -> Result<()> {
+        self.kill_protector_of_site_a().await?;
+        let silent = json!({"hang": true});
+        self.simulation
+            .site(Method::PUT, "site-a/faults", Some(&silent))
+            .await?;
+        self.simulation
+            .array(Method::PATCH, "fa-a/faults", Some(&silent))
+            .await?;
+        Ok(())
+    }
+
+    /// Everything of site-a is gone at once: its protector, its cloud, its array.
+    pub async fn lose_site_a(&mut self) -> Result<()> {
+        self.kill_protector_of_site_a().await?;
         let down = json!({"down": true});
         self.simulation
             .site(Method::PUT, "site-a/faults", Some(&down))

@@ -158,6 +158,8 @@ pub struct FaultState {
     pub hang: bool,
     /// Every call is held back for so long.
     pub latency_millis: u64,
+    /// How many connections have come in so far, whatever became of them.
+    pub connections: u64,
     /// The rules, in the order in which they were added.
     pub rules: Vec<RuleState>,
     #[serde(skip)]
@@ -251,9 +253,10 @@ impl Faults {
     /// Serve as if nothing had ever been wrong. Calls that hang lose their connection.
     pub fn clear(&self) {
         let mut state = self.lock();
-        let (dark, last_id) = (state.dark, state.last_id);
+        let (dark, connections, last_id) = (state.dark, state.connections, state.last_id);
         *state = FaultState {
             dark,
+            connections,
             last_id,
             ..FaultState::default()
         };
@@ -274,6 +277,10 @@ impl Faults {
             .iter()
             .find(|rule| rule.id == id)
             .map_or(0, |rule| rule.fired)
+    }
+
+    pub(super) fn count_connection(&self) {
+        self.lock().connections += 1;
     }
 
     pub(super) fn is_down(&self) -> bool {

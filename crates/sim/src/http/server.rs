@@ -89,7 +89,7 @@ impl Drop for Server {
     }
 }
 
-/// Closes connections at the door while the service is down.
+/// Counts connections, and closes them at the door while the service is down.
 #[derive(Clone)]
 struct Door(Faults);
 
@@ -99,6 +99,7 @@ impl<S> Accept<TcpStream, S> for Door {
     type Future = Ready<io::Result<(TcpStream, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        self.0.count_connection();
         if self.0.is_down() {
             return ready(Err(io::ErrorKind::ConnectionRefused.into()));
         }

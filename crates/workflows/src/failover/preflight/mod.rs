@@ -137,7 +137,7 @@ impl Failover {
     /// The tenant at a site, if his trust still gives a token there.
     pub(super) async fn trusted(&self, site: SiteId, group: &Group) -> Looked<Access> {
         let remedy = format!(
-            "Any member of the project renews it by acting on the group at that site himself, for example with `openstack protector protection-group sync-force {}`.",
+            "Any member of the project renews it by acting on the group, for example with `openstack protector protection-group sync-force {}`, signed in with a password or by single sign-on.",
             group.document.name
         );
         let access = match self.world.directory.tenant(site, group).await {
