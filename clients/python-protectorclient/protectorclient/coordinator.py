@@ -352,6 +352,16 @@ class SitePair(object):
                 group_id, action, options, headers),
             name)
 
+    def preflight(self, group_id, options):
+        """What an operation would find; nothing is changed, nor carried."""
+        try:
+            return self.primary.client.preflight(group_id, options)
+        except exceptions.Conflict as exc:
+            if exc.body.get('current_primary_site_id') != self.peer.id:
+                raise
+            self.swap(exc.body.get('current_primary_site'))
+            return self.primary.client.preflight(group_id, options)
+
     def take_over(self, group_id, options):
         """Begin an unplanned failover on the site that was addressed.
 

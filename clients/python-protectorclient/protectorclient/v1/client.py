@@ -375,6 +375,11 @@ class Client(adapter.Adapter):
         return self.call('POST', '/protection-groups/%s/action' % group_id,
                          {name: options}, headers)['operation']
 
+    def preflight(self, group_id, options):
+        return self.call(
+            'POST', '/protection-groups/%s/preflight' % group_id,
+            {'preflight': options})['preflight']
+
     # -- metadata ----------------------------------------------------------
 
     def sync(self, group_id):

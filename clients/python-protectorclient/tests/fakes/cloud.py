@@ -82,6 +82,8 @@ class FakeSite(object):
         self.member_status = {}
         self.member_errors = {}
         # reasons of members that the next unplanned failover leaves out
+        self.looked = []
+        self.found = {'ready': True, 'findings': []}
         self.left_out = {}
         self.logs = {}
         self.requests = []
@@ -376,6 +378,8 @@ class FakeSite(object):
                 'volume_count': 7}}
         if rest == ['action']:
             return self._action(group, body, statement)
+        if rest == ['preflight']:
+            return self._preflight(group, body['preflight'])
         raise Fault(404, 'no such resource')
 
     def _create(self, row, statement):
@@ -447,6 +451,12 @@ class FakeSite(object):
 
         return self._begin(
             operation_id, doc, self.id, target, options, end)
+
+    def _preflight(self, group, options):
+        if options['type'] == 'planned':
+            self._may(group)
+        self.looked.append(options)
+        return 200, {'preflight': dict(self.found, type=options['type'])}
 
     def _take_over(self, group, options):
         doc = group['document']

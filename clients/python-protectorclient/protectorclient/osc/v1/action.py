@@ -43,6 +43,24 @@ def mapping(text):
     return source, target
 
 
+def add_failover_type(parser):
+    parser.add_argument(
+        '--type', metavar='<planned|unplanned>', dest='failover_type',
+        choices=('planned', 'unplanned'), default='planned',
+        help='planned: both sites work (default); unplanned: the other '
+             'site is lost')
+
+
+def add_mappings(parser):
+    for option, _key in MAPPINGS:
+        parser.add_argument(
+            '--%s-mapping' % option, metavar='SRC=DST', type=mapping,
+            action='append', default=[],
+            help='%s here and its counterpart there, names or ids '
+                 '(repeat for several)' % (
+                     option.replace('-', ' ').capitalize()))
+
+
 def read_mappings(parsed_args):
     """The mapping options of a command as the API wants them."""
     found = {}
@@ -82,18 +100,8 @@ class Failover(common.ShowOne):
         parser.add_argument(
             'protection_group', metavar='<protection-group>',
             help='Name or id of the protection group')
-        parser.add_argument(
-            '--type', metavar='<planned|unplanned>', dest='failover_type',
-            choices=('planned', 'unplanned'), default='planned',
-            help='planned: both sites work (default); unplanned: the other '
-                 'site is lost')
-        for option, _key in MAPPINGS:
-            parser.add_argument(
-                '--%s-mapping' % option, metavar='SRC=DST', type=mapping,
-                action='append', default=[],
-                help='%s here and its counterpart there, names or ids '
-                     '(repeat for several)' % (
-                         option.replace('-', ' ').capitalize()))
+        add_failover_type(parser)
+        add_mappings(parser)
         parser.add_argument(
             '--wait', action='store_true',
             help='Show the progress and wait for the end')
