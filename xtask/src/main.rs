@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask <command>`. One file per command.
 #![allow(clippy::print_stdout, reason = "printing is what these commands are for")]
 
+mod bench;
 mod check;
 mod conformance;
 mod dependencies;
@@ -36,6 +37,9 @@ enum Command {
     /// Two real OpenStack control planes on this machine
     #[command(subcommand)]
     Lab(lab::Lab),
+    /// Figures that the documents promise; each ends with one line of JSON
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
     /// Make the change that stands beside each clause, and see its tests fail
@@ -50,6 +54,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Check => check::run()?,
         Command::Test { quick } => test::run(quick)?,
         Command::Lab(command) => lab::run(command)?,
+        Command::Bench(bench) => bench::run(bench)?,
         Command::Conformance => conformance::run()?,
         Command::Mutations { clauses } => mutations::run(&clauses)?,
     };

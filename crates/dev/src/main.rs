@@ -6,6 +6,7 @@
 mod children;
 mod demo;
 mod keystone;
+mod lost_site;
 mod programs;
 mod protector;
 mod screen;
@@ -62,6 +63,10 @@ enum Command {
     /// The same as `up`, but all addresses, accounts and process ids are printed as one line of JSON as soon as
     /// everything answers. It runs until Ctrl-C.
     Stack(stack::Options),
+    /// Measure an unplanned failover with the lost site refusing connections, and with it swallowing them
+    ///
+    /// Both ways by turns; the last line is JSON with the medians and their ratio.
+    LostSite(lost_site::Options),
     /// Run two simulated sites with their arrays, without protector, until Ctrl-C
     Sites(sites::Options),
     /// Run simulated storage arrays alone until Ctrl-C
@@ -92,6 +97,7 @@ fn run(command: Command) -> Result<()> {
     let result = runtime.block_on(async {
         match command {
             Command::Demo(options) => demo::run(options).await,
+            Command::LostSite(options) => lost_site::run(options).await,
             Command::Up(options) => up::run(options).await,
             Command::Stack(options) => stack::run(options).await,
             Command::Sites(options) => sites::run(options).await,

@@ -9,6 +9,7 @@ const BAR: u64 = 30;
 /// Standard output, with a line that can be drawn over where it is a terminal.
 pub(crate) struct Screen {
     began: Instant,
+    shows: bool,
     live: bool,
     drawn: bool,
 }
@@ -17,12 +18,24 @@ impl Screen {
     pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
+            shows: true,
             live: std::io::stdout().is_terminal(),
             drawn: false,
         }
     }
 
+    /// One that shows nothing.
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            shows: false,
+            ..Self::new()
+        }
+    }
+
     fn write(&mut self, text: &str) {
+        if !self.shows {
+            return;
+        }
         // Nobody may be there to read it any more; that is no reason to stop half-way.
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -15,6 +15,15 @@ use crate::programs::Programs;
 use crate::protector::{Protector, login};
 use crate::sites;
 
+/// How a site is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Its connections are refused.
+    Dark,
+    /// It takes connections and never answers, as behind a network that swallows everything.
+    Silent,
+}
+
 /// What sites to run, where and from which programs.
 #[derive(Args)]
 pub(crate) struct Place {
@@ -160,8 +169,15 @@ impl Stack {
     }
 
     /// A site is gone from one moment to the next: its cloud, its array, its services. What is left goes on.
-    pub(crate) async fn lose(&mut self, site: &str) -> Result<()> {
-        self.cloud(site)?.set_power(false);
+    pub(crate) async fn lose(&mut self, site: &str, loss: Loss) -> Result<()> {
+        let cloud = self.cloud(site)?;
+        match loss {
+            Loss::Dark => cloud.set_power(false),
+            Loss::Silent => {
+                cloud.faults().set_hang(true);
+                self.sites.fabric().faults(&cloud.spec().array)?.set_hang(true);
+            }
+        }
         let all = std::mem::take(&mut self.protectors);
         let (lost, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|protector| protector.site == site);
         // Who was killed on purpose is neither checked nor stopped any more.

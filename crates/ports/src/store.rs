@@ -66,16 +66,22 @@ pub struct Along<'a> {
 /// What an engine saw of a group's servers on the cloud where they run. Kept for the day when that cloud is dead.
 #[derive(Clone, PartialEq)]
 pub struct RecordedFacts {
-    /// Where they were read.
-    pub site: SiteId,
-    pub read_at: DateTime<Utc>,
-    /// Whom they are about.
-    pub servers: BTreeSet<ServerId>,
+    pub about: FactsAbout,
     /// In the workflow's own form; user data is in it, so it never prints.
     pub facts: serde_json::Value,
 }
 
-impl RecordedFacts {
+/// Whom recorded facts are about, and since when they are true; no secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactsAbout {
+    /// Where they were read.
+    pub site: SiteId,
+    /// When the one that is known longest was read.
+    pub read_at: DateTime<Utc>,
+    pub servers: BTreeSet<ServerId>,
+}
+
+impl FactsAbout {
     /// Whether they are about the group's servers as it has them now, all of them.
     pub fn are_complete(&self, group: &Group) -> bool {
         let document = &group.document;
@@ -90,8 +96,7 @@ impl RecordedFacts {
 impl std::fmt::Debug for RecordedFacts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordedFacts")
-            .field("site", &self.site)
-            .field("read_at", &self.read_at)
+            .field("about", &self.about)
             .finish_non_exhaustive()
     }
 }
@@ -157,6 +162,7 @@ pub trait Store: Journal {
     /// Sealed at rest, in place of those that were kept before.
     async fn keep_facts(&self, id: GroupId, facts: &RecordedFacts) -> StoreResult<()>;
     async fn facts(&self, id: GroupId) -> StoreResult<Option<RecordedFacts>>;
+    async fn facts_about(&self, id: GroupId) -> StoreResult<Option<FactsAbout>>;
 
     // Sync
     async fn insert_nonce(&self, nonce: &Nonce) -> StoreResult<()>;

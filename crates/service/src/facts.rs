@@ -15,7 +15,7 @@ pub struct Known {
 
 impl Service {
     pub async fn facts(&self, group: &Group) -> Result<Known> {
-        let kept = self.store.facts(group.id()).await?;
+        let kept = self.store.facts_about(group.id()).await?;
         Ok(Known {
             read_at: kept.as_ref().map(|kept| kept.read_at),
             complete: kept.is_some_and(|kept| kept.are_complete(group)),

@@ -78,7 +78,7 @@ impl Recorder {
         if self.tried.get(&group.id()).is_some_and(|at| now - *at < AGAIN) {
             return Ok(false);
         }
-        let Some(kept) = self.world.store.facts(group.id()).await.or_fail()? else {
+        let Some(kept) = self.world.store.facts_about(group.id()).await.or_fail()? else {
             return Ok(true);
         };
         let old = TimeDelta::from_std(self.world.options.facts_age).unwrap_or(TimeDelta::minutes(10));
@@ -91,18 +91,17 @@ impl Recorder {
         let source = group.document.current_primary_site_id;
         let read = async {
             let before = match world.store.facts(group.id()).await.or_fail()? {
-                Some(kept) if kept.site == source => serde_json::from_value(kept.facts).ok(),
+                Some(kept) if kept.about.site == source => serde_json::from_value(kept.facts).ok(),
                 _ => None,
             };
             let recording = record(world, group, source, before).await?;
+            let about = recording.about(source, now);
             let facts = RecordedFacts {
-                site: source,
-                read_at: now,
-                servers: recording.servers(),
+                about: about.clone(),
                 facts: serde_json::to_value(recording).or_fail()?,
             };
             world.store.keep_facts(group.id(), &facts).await.or_fail()?;
-            StepResult::Ok(facts.are_complete(group))
+            StepResult::Ok(about.are_complete(group) && about.read_at >= now)
         };
         match read.await {
             Ok(true) => {

@@ -4,13 +4,13 @@
 //! What happens is ordered over public REST, as any client does it. What came of it is read from the simulated
 //! clouds and arrays, so that protector isn't its own witness.
 
-mod look;
+pub(crate) mod look;
 mod planned;
-mod progress;
+pub(crate) mod progress;
 mod protection;
-mod unplanned;
+pub(crate) mod unplanned;
 mod verdict;
-mod workload;
+pub(crate) mod workload;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

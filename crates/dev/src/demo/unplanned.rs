@@ -17,7 +17,7 @@ use super::verdict::{self, Old, Recovery};
 use super::workload::{self, WARD};
 use super::{Ending, PATIENCE};
 use crate::screen::Screen;
-use crate::stack::Stack;
+use crate::stack::{Loss, Stack};
 
 /// What the guests write after the last replication.
 const LATE: &str = "too late";
@@ -26,37 +26,23 @@ const LATE: &str = "too late";
 const LATER: Duration = Duration::from_secs(60);
 
 /// Gives the end and the data's age in seconds.
-pub(crate) async fn play(
+pub(super) async fn play(
     stack: &mut Stack,
     tenant: &Pair,
     mark: &str,
     screen: &mut Screen,
 ) -> Result<(Ending, f64)> {
-    let a = tenant.here().session();
-    let cloud_a = stack.cloud("site-a")?.clone();
-    let group = protection::protect(stack, tenant, &WARD, screen).await?;
-    workload::write(&cloud_a, &look::servers(a, &cloud_a, &WARD).await?, mark)?;
-    screen.step("the guests have written to all their disks");
-    let before = look::servers(a, &cloud_a, &WARD).await?;
-
+    let (group, before) = replicated_group(stack, tenant, mark, screen).await?;
     let arrays = stack.sites.fabric().clone();
-    screen.step(&format!(
-        "the arrays' clock goes on; they replicate every {} s",
-        INTERVAL.as_secs()
-    ));
-    arrays.advance(INTERVAL + Duration::from_secs(1));
-    replicated(stack, &before).await?;
-    tenant.there().knows_the_servers(&group, PATIENCE).await?;
-    screen.step("site-b has a complete snapshot, and knows what the servers look like");
     arrays.advance(LATER);
-    workload::write(&cloud_a, &before, LATE)?;
+    workload::write(stack.cloud("site-a")?, &before, LATE)?;
     screen.step(&format!(
         "{} s later the guests write once more: no replication will carry that",
         LATER.as_secs()
     ));
 
     let lost_at = arrays.now();
-    stack.lose("site-a").await?;
+    stack.lose("site-a", Loss::Dark).await?;
     screen.step("site-a is lost: its cloud, its array, its protector");
     let survivor = stack.site("site-b", "demo").await?;
     screen.step("unplanned failover, ordered at site-b: front becomes front-dr, back becomes back-dr");
@@ -93,6 +79,32 @@ pub(crate) async fn play(
          is gone."
     ));
     Ok((Ending::of(&rows, seconds), age))
+}
+
+/// Protects the second workload; gives the group's id, and its servers, when site-b has all that it needs of them.
+pub(crate) async fn replicated_group(
+    stack: &Stack,
+    tenant: &Pair,
+    mark: &str,
+    screen: &mut Screen,
+) -> Result<(String, Vec<Server>)> {
+    let a = tenant.here().session();
+    let cloud = stack.cloud("site-a")?.clone();
+    let group = protection::protect(stack, tenant, &WARD, screen).await?;
+    workload::write(&cloud, &look::servers(a, &cloud, &WARD).await?, mark)?;
+    screen.step("the guests have written to all their disks");
+    let before = look::servers(a, &cloud, &WARD).await?;
+
+    let arrays = stack.sites.fabric().clone();
+    screen.step(&format!(
+        "the arrays' clock goes on; they replicate every {} s",
+        INTERVAL.as_secs()
+    ));
+    arrays.advance(INTERVAL + Duration::from_secs(1));
+    replicated(stack, &before).await?;
+    tenant.there().knows_the_servers(&group, PATIENCE).await?;
+    screen.step("site-b has a complete snapshot, and knows what the servers look like");
+    Ok((group, before))
 }
 
 /// Wait until the array of site-b has, in one complete snapshot, all that the guests have written.

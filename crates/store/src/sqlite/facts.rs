@@ -1,8 +1,9 @@
 //! What was last seen of a group's servers, sealed.
 
 use protector_domain::GroupId;
-use protector_ports::store::{RecordedFacts, StoreResult};
+use protector_ports::store::{FactsAbout, RecordedFacts, StoreResult};
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::sqlite::SqliteRow;
 
 use super::{Columns, SqliteStore, unavailable};
 use crate::columns::{id, json, json_text, time, time_text};
@@ -21,9 +22,9 @@ impl SqliteStore {
              read_at = excluded.read_at, servers = excluded.servers, facts = excluded.facts",
         )
         .bind(group.to_string())
-        .bind(facts.site.to_string())
-        .bind(time_text(facts.read_at))
-        .bind(json_text(&facts.servers)?)
+        .bind(facts.about.site.to_string())
+        .bind(time_text(facts.about.read_at))
+        .bind(json_text(&facts.about.servers)?)
         .bind(sealed)
         .execute(&self.writes)
         .await
@@ -42,10 +43,26 @@ impl SqliteStore {
         let Some(row) = row else { return Ok(None) };
         let text = self.open(&row.text("facts")?, &place(group))?;
         Ok(Some(RecordedFacts {
-            site: id(&row.text("site_id")?)?,
-            read_at: time(&row.text("read_at")?)?,
-            servers: json("the servers of facts", &row.text("servers")?)?,
+            about: about(&row)?,
             facts: json("the facts of a group", text.expose_secret())?,
         }))
     }
+
+    pub(super) async fn facts_about_get(&self, group: GroupId) -> StoreResult<Option<FactsAbout>> {
+        let row =
+            sqlx::query("SELECT site_id, read_at, servers FROM group_facts WHERE protection_group_id = ?")
+                .bind(group.to_string())
+                .fetch_optional(&self.reads)
+                .await
+                .map_err(unavailable)?;
+        row.as_ref().map(about).transpose()
+    }
+}
+
+fn about(row: &SqliteRow) -> StoreResult<FactsAbout> {
+    Ok(FactsAbout {
+        site: id(&row.text("site_id")?)?,
+        read_at: time(&row.text("read_at")?)?,
+        servers: json("the servers of facts", &row.text("servers")?)?,
+    })
 }

@@ -6,7 +6,9 @@ use protector_domain::{
 };
 use protector_ports::Store;
 use protector_ports::cloud::Credentials;
-use protector_ports::store::{Along, GroupFilter, OperationFilter, Page, RecordedFacts, StoreResult};
+use protector_ports::store::{
+    Along, FactsAbout, GroupFilter, OperationFilter, Page, RecordedFacts, StoreResult,
+};
 use protector_saga::{Claim, SagaHeader};
 use secrecy::SecretString;
 
@@ -88,6 +90,10 @@ impl Store for SqliteStore {
 
     async fn keep_facts(&self, id: GroupId, facts: &RecordedFacts) -> StoreResult<()> {
         self.facts_keep(id, facts).await
+    }
+
+    async fn facts_about(&self, id: GroupId) -> StoreResult<Option<FactsAbout>> {
+        self.facts_about_get(id).await
     }
 
     async fn facts(&self, id: GroupId) -> StoreResult<Option<RecordedFacts>> {

@@ -1,11 +1,12 @@
 //! What the source cloud says of the members, recorded before anything is touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Check, Group, Member, MemberId, MemberVolume, ProjectId, ServerId, SiteId, VolumeId};
+use protector_domain::{Check, Group, Member, MemberId, MemberVolume, ProjectId, SiteId, VolumeId};
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::error::{Absent, Kind};
+use protector_ports::store::FactsAbout;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,9 +65,18 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    pub(crate) fn servers(&self) -> BTreeSet<ServerId> {
-        let members = self.facts.members.values();
-        members.map(|facts| facts.server.id.clone()).collect()
+    /// The whole is as old as what is oldest in it.
+    pub(crate) fn about(&self, site: SiteId, now: DateTime<Utc>) -> FactsAbout {
+        FactsAbout {
+            site,
+            read_at: self.read_at.values().min().copied().unwrap_or(now),
+            servers: self
+                .facts
+                .members
+                .values()
+                .map(|facts| facts.server.id.clone())
+                .collect(),
+        }
     }
 }
 

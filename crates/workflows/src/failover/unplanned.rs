@@ -37,7 +37,7 @@ impl Failover {
             return Err(permanent("nothing is recorded of the servers"));
         };
         let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
-        tracing::info!(operation = %self.order.operation, read_at = %kept.read_at, "the servers are made as they were last seen");
+        tracing::info!(operation = %self.order.operation, read_at = %kept.about.read_at, "the servers are made as they were last seen");
         serde_json::to_value(recording.facts).or_fail()
     }
 

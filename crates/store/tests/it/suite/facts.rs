@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use protector_ports::Store;
-use protector_ports::store::{Along, RecordedFacts};
+use protector_ports::store::{Along, FactsAbout, RecordedFacts};
 use serde_json::json;
 
 use super::samples::{group, now, two_sites};
@@ -10,14 +10,16 @@ pub async fn the_last_facts_are_kept_with_their_group(store: Arc<dyn Store>) {
     let sites = two_sites(&*store).await;
     let web = group(sites, "p1", "web");
     let facts = |user_data: &str| RecordedFacts {
-        site: sites.0,
-        read_at: now(),
-        servers: web
-            .document
-            .members
-            .iter()
-            .map(|member| member.instance_id.clone())
-            .collect(),
+        about: FactsAbout {
+            site: sites.0,
+            read_at: now(),
+            servers: web
+                .document
+                .members
+                .iter()
+                .map(|member| member.instance_id.clone())
+                .collect(),
+        },
         facts: json!({"members": {"user_data": user_data}}),
     };
     assert!(
@@ -29,6 +31,10 @@ pub async fn the_last_facts_are_kept_with_their_group(store: Arc<dyn Store>) {
     let (first, second) = (facts("first"), facts("second"));
     for kept in [first, second.clone()] {
         store.keep_facts(web.id(), &kept).await.unwrap();
+        assert_eq!(
+            store.facts_about(web.id()).await.unwrap(),
+            Some(kept.about.clone())
+        );
         assert_eq!(store.facts(web.id()).await.unwrap(), Some(kept));
     }
     let web = store.update_group(&web, Along::default()).await.unwrap();

@@ -177,7 +177,7 @@ impl Failover {
         let Some(kept) = findings.note(looked)? else {
             return Ok(None);
         };
-        report.facts_read_at = Some(kept.read_at);
+        report.facts_read_at = Some(kept.about.read_at);
         let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
         let old = TimeDelta::from_std(self.world.options.facts_age * 2).unwrap_or(TimeDelta::MAX);
         let now = self.world.clock.now();
