@@ -109,12 +109,16 @@ class World(object):
     # -- what no client can do ---------------------------------------------
 
     def control(self, method, path, body=None):
-        asked = request.Request(
-            '%s/control/sites/%s' % (self.about['control'], path),
-            method=method, headers={'content-type': 'application/json'},
-            data=None if body is None else json.dumps(body).encode())
-        with request.urlopen(asked, timeout=20) as answer:
-            return json.loads(answer.read() or b'null')
+        return _json(method, '%s/control/sites/%s' % (
+            self.about['control'], path), body)
+
+    def control_arrays(self, method, path, body=None):
+        return _json(method, '%s/control/%s' % (
+            self.about['arrays_control'], path), body)
+
+    def advance_arrays(self, seconds):
+        """Time goes by on the arrays."""
+        self.control_arrays('POST', 'time', {'advance_millis': seconds * 1000})
 
     def boot(self, name, disks=1):
         """A server of the tenant at site-a; its id."""
@@ -125,8 +129,28 @@ class World(object):
         """Make a whole cloud refuse connections."""
         self.control('PUT', '%s/faults' % site, {'down': True})
 
+    def silence(self, site):
+        """Make a cloud and its array take connections and never answer."""
+        self.control('PUT', '%s/faults' % site, {'hang': True})
+        self.control_arrays('PATCH', self._faults(site), {'hang': True})
+
     def heal(self, site):
         self.control('DELETE', '%s/faults' % site)
+        self.control_arrays('DELETE', self._faults(site))
+
+    def _faults(self, site):
+        return 'arrays/%s/faults' % self.sites[site]['array']['name']
+
+    def knocks(self, site):
+        """Connections to a cloud and its array so far, and calls."""
+        array = self.sites[site]['array']['name']
+        calls = self.control('GET', '%s/calls' % site)['calls']
+        calls += self.control_arrays('GET', 'calls?service=%s' % array)[
+            'calls']
+        return len(calls) + sum(
+            faults['connections'] for faults in (
+                self.control('GET', '%s/faults' % site),
+                self.control_arrays('GET', self._faults(site))))
 
     def untold(self, group, description):
         """A change at site-a by a client that dies before it tells."""
@@ -203,6 +227,14 @@ class World(object):
                 '--secondary-fa-token', '-',
                 '--pure-pg-name', 'pg-' + group,
                 '--replication-interval', '300', '--rpo-minutes', '15')
+
+
+def _json(method, url, body):
+    asked = request.Request(
+        url, method=method, headers={'content-type': 'application/json'},
+        data=None if body is None else json.dumps(body).encode())
+    with request.urlopen(asked, timeout=20) as answer:
+        return json.loads(answer.read() or b'null')
 
 
 def eventually(read, wanted, seconds=60):
