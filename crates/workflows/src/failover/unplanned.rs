@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::facts::{Facts, Recording};
+use super::names::disks;
+use super::trouble::no_snapshot;
 use super::{Failover, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
 
@@ -91,18 +93,20 @@ impl Failover {
             .iter()
             .filter(|member| facts.members.contains_key(&member.id))
             .collect();
-        let choice = choose(&replicas, &wanted).ok_or_else(|| {
-            permanent(format!(
-                "Volume manage failed: no replicated snapshot found for any server of array protection group '{group}' on the array of this site. Verify replication policy and RPO."
-            ))
-        })?;
-        serde_json::to_value(choice).or_fail()
+        let array = self.target_array().await;
+        match choose(&replicas, &wanted, &array) {
+            Some(choice) => serde_json::to_value(choice).or_fail(),
+            None => Err(permanent(match disks(&self.order).next() {
+                Some(disk) => no_snapshot(&disk.volume.volume_id, &array),
+                None => format!("The operation has no volume to look for on FlashArray {array}."),
+            })),
+        }
     }
 }
 
 /// The newest complete snapshot that holds every member that any complete snapshot holds as a whole. Where no
 /// snapshot holds all of these, the one that holds the most of them, and of equal ones the newest.
-fn choose(newest_first: &[Replica], members: &[&Member]) -> Option<Choice> {
+fn choose(newest_first: &[Replica], members: &[&Member], array: &str) -> Option<Choice> {
     let complete: Vec<&Replica> = newest_first
         .iter()
         .filter(|replica| replica.is_complete())
@@ -134,12 +138,10 @@ fn choose(newest_first: &[Replica], members: &[&Member]) -> Option<Choice> {
     let lost = members
         .iter()
         .filter(|member| !held.contains(&member.id))
-        .map(|member| {
-            let reason = format!(
-                "Volume manage failed: no replicated snapshot found for the volumes of server '{}' in '{}'. Verify replication policy and RPO.",
-                member.instance_name, chosen.suffix
-            );
-            (member.id, reason)
+        .filter_map(|member| {
+            let mut volumes = member.volumes.iter();
+            let missing = volumes.find(|volume| !chosen.volumes.contains(&volume.array_name))?;
+            Some((member.id, no_snapshot(&missing.volume_id, array)))
         })
         .collect();
     Some(Choice {
@@ -198,7 +200,7 @@ mod tests {
             replica(20, true, &["w", "d1", "d2"]),
             replica(30, true, &["w", "d1", "d2"]),
         ];
-        let choice = choose(&replicas, &[&web, &db]).unwrap();
+        let choice = choose(&replicas, &[&web, &db], "fa-b").unwrap();
         assert_eq!((choice.suffix.as_str(), choice.lost.len()), ("s20", 0));
     }
 
@@ -210,17 +212,23 @@ mod tests {
             replica(10, true, &["w", "d1"]),
             replica(20, true, &["w", "d1", "d2"]),
         ];
-        let choice = choose(&replicas, &[&web, &db]).unwrap();
+        let choice = choose(&replicas, &[&web, &db], "fa-b").unwrap();
         assert_eq!((choice.suffix.as_str(), choice.lost.len()), ("s20", 0));
     }
 
     #[test]
     fn who_is_in_no_snapshot_is_lost_and_named() {
         let (web, late) = (member("web", &["w"]), member("late", &["l"]));
-        let choice = choose(&[replica(10, true, &["w"])], &[&web, &late]).unwrap();
+        let choice = choose(&[replica(10, true, &["w"])], &[&web, &late], "fa-b").unwrap();
         assert_eq!(choice.lost.keys().collect::<Vec<_>>(), [&late.id]);
-        assert!(choice.lost[&late.id].contains("'late'"));
-        assert_eq!(choose(&[replica(10, true, &["x"])], &[&web, &late]), None);
-        assert_eq!(choose(&[], &[&web]), None);
+        let volume = &late.volumes[0].volume_id;
+        assert_eq!(
+            choice.lost[&late.id],
+            format!(
+                "Volume manage failed: no replicated snapshot found for volume {volume} on FlashArray fa-b. Verify replication policy and RPO."
+            )
+        );
+        assert_eq!(choose(&[replica(10, true, &["x"])], &[&web, &late], "fa-b"), None);
+        assert_eq!(choose(&[], &[&web], "fa-b"), None);
     }
 }
