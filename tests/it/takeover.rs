@@ -24,7 +24,7 @@ pub async fn replicated(stack: &Stack) -> Result<()> {
 }
 
 /// Order an unplanned failover at site-b, and follow it there.
-async fn take_over(pair: &Pair, group: &str) -> Result<Value> {
+pub async fn take_over(pair: &Pair, group: &str) -> Result<Value> {
     let body = json!({"failover": {"type": "unplanned"}});
     let path = format!("/protection-groups/{group}/action");
     let answer = pair.there.call(Method::POST, &path, Some(&body)).await?.ok(202)?;

@@ -83,7 +83,7 @@ impl Manage {
             Command::Config(Sample::Sample) => say(&crate::options::schema().sample()),
             Command::Policy(Sample::Sample) => say(&Enforcer::sample(protector_api::policy::RULES)),
             Command::Db(command) => {
-                let config = self.files.load()?;
+                let config = load(&self.files)?;
                 block_on(async {
                     match command {
                         Db::Sync => sync(&config).await,
@@ -92,11 +92,20 @@ impl Manage {
                 })
             }
             Command::Cinder(Cinder::GroupType { name }) => {
-                let config = self.files.load()?;
+                let config = load(&self.files)?;
                 block_on(group_type(&config, name))
             }
         }
     }
+}
+
+/// The configuration, and on standard error what of it was not understood.
+fn load(files: &Files) -> Result<Config> {
+    let config = files.load()?;
+    for warning in config.warnings() {
+        writeln!(std::io::stderr(), "protector-manage: {warning}")?;
+    }
+    Ok(config)
 }
 
 fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {

@@ -55,9 +55,10 @@ impl Service {
         }
         let synchronous = group.document.replication_type == ReplicationType::Sync;
         if synchronous && (new.replication_interval_seconds.is_some() || new.rpo_minutes.is_some()) {
-            return Err(Error::Invalid(
-                "Synchronous replication has neither an interval nor a recovery point objective.".into(),
-            ));
+            return Err(Error::Invalid(format!(
+                "replication_interval and rpo_minutes apply to asynchronous replication only, and protection group '{}' is of replication type sync: leave them out.",
+                group.document.name
+            )));
         }
         self.check_unbound(&group, &new).await?;
         let (primary, secondary) = (group.document.primary_site.id, group.document.secondary_site.id);

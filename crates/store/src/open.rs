@@ -25,7 +25,7 @@ pub enum OpenError {
         needed: String,
     },
     #[error(
-        "the database {database} has schema {found}, this release knows up to {known}: it belongs to a newer release"
+        "the database {database} has schema {found}, this release knows up to {known}: a newer release has run protector-manage db sync on it, so install that one"
     )]
     Newer {
         database: String,

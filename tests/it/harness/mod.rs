@@ -10,15 +10,18 @@
 //! * [`Session`]: one user at one site;
 //! * [`Pair`]: the same user at both sites, with the way that a change takes to both;
 //! * [`Simulation`]: the control interface;
+//! * [`database`]: what lies in a site's database;
 //! * [`state`]: what two looks at the whole world differ in.
 
+pub mod array;
+pub mod database;
 mod pair;
-mod programs;
+pub mod programs;
 pub mod protection;
 pub mod refused;
 mod session;
 mod simulation;
-mod stack;
+pub mod stack;
 pub mod state;
 
 pub use pair::Pair;

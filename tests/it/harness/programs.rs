@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 
-/// Where the release programs are: named by `PROTECTOR_BIN_DIR`, or where cargo built them beside this test.
-fn binary(name: &str) -> Result<PathBuf> {
+/// Where a program is: in the directory named by `PROTECTOR_BIN_DIR`, or where cargo built them beside this test.
+pub fn binary(name: &str) -> Result<PathBuf> {
     let directory = match std::env::var_os("PROTECTOR_BIN_DIR") {
         Some(named) => PathBuf::from(named),
         // target/<profile>/deps/<test> stands beside target/release.

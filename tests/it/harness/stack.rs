@@ -107,6 +107,38 @@ impl Site {
         Ok(())
     }
 
+    /// End its api and engine.
+    pub async fn stop(&mut self) -> Result<()> {
+        for program in [self.engine.take(), self.api.take()].into_iter().flatten() {
+            program.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Start its api and engine again.
+    pub async fn start(&mut self) -> Result<()> {
+        self.api = Some(self.program("protector-api")?);
+        self.start_engine()?;
+        self.answers().await
+    }
+
+    /// Its database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.state().join("protector.db")
+    }
+
+    /// Run one of its programs to its end, and what it said.
+    pub async fn says(&self, program: &str, before: &[&str]) -> Result<(bool, String)> {
+        let conf = self.conf.to_string_lossy();
+        let mut arguments = before.to_vec();
+        arguments.extend(["--config-file", &conf]);
+        let output = run(program, &arguments).await?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((output.status.success(), text))
+    }
+
     /// The processes of its api and engine.
     pub fn pids(&self) -> Result<Vec<u32>> {
         [&self.api, &self.engine]
@@ -305,16 +337,9 @@ impl Stack {
         }
     }
 
-    async fn kill_protector_of_site_a(&mut self) -> Result<()> {
-        for program in [self.a.engine.take(), self.a.api.take()].into_iter().flatten() {
-            program.kill().await?;
-        }
-        Ok(())
-    }
-
     /// Site-a takes every connection and never says a word.
     pub async fn silence_site_a(&mut self) -> Result<()> {
-        self.kill_protector_of_site_a().await?;
+        self.a.stop().await?;
         let silent = json!({"hang": true});
         self.simulation
             .site(Method::PUT, "site-a/faults", Some(&silent))
@@ -327,7 +352,7 @@ impl Stack {
 
     /// Everything of site-a is gone at once: its protector, its cloud, its array.
     pub async fn lose_site_a(&mut self) -> Result<()> {
-        self.kill_protector_of_site_a().await?;
+        self.a.stop().await?;
         let down = json!({"down": true});
         self.simulation
             .site(Method::PUT, "site-a/faults", Some(&down))

@@ -16,7 +16,10 @@ import base64
 import json
 import os
 import pathlib
+import pty
+import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -79,21 +82,60 @@ class World(object):
 
     # -- commands ----------------------------------------------------------
 
-    def openstack(self, cloud, *words, **options):
-        """Run `openstack` as the user of an entry of clouds.yaml."""
+    def _command(self, cloud, words, env=None):
+        """Program, arguments and environment of a command."""
+        line = [os.path.join(os.path.dirname(sys.executable), 'openstack')]
+        return line + list(words), self._environment(cloud, env)
+
+    def _environment(self, cloud, more):
         env = {key: value for key, value in os.environ.items()
                if not key.startswith('OS_')}
         env.update(OS_CLIENT_CONFIG_FILE=self.about['clouds_yaml'],
                    OS_CLOUD=cloud, PYTHONWARNINGS='ignore', COLUMNS='200',
                    PYTHONIOENCODING='utf-8')
-        env.update(options.get('env') or {})
+        env.update(more or {})
+        return env
+
+    def openstack(self, cloud, *words, **options):
+        """Run `openstack` as the user of an entry of clouds.yaml."""
+        line, env = self._command(cloud, words, options.get('env'))
         done = subprocess.run(
-            [os.path.join(os.path.dirname(sys.executable), 'openstack')]
-            + list(words),
-            env=env, input=options.get('stdin', ''), timeout=180,
+            line, env=env, input=options.get('stdin', ''), timeout=180,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             encoding='utf-8')
         return Ended(words, done)
+
+    def typed(self, cloud, words, answers, seconds=120):
+        """Run `openstack` at a terminal, and type at its prompts.
+
+        ``answers`` are pairs of a part of the prompt and what is typed.
+        Answers the exit code and what was to be seen.
+        """
+        line, env = self._command(cloud, words)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(line[0], line, env)
+        seen, left, end = '', list(answers), time.time() + seconds
+        while time.time() < end:
+            ready, _, _ = select.select([terminal], [], [], 1)
+            if ready:
+                try:
+                    part = os.read(terminal, 4096)
+                except OSError:
+                    break
+                if not part:
+                    break
+                seen += part.decode('utf-8', 'replace')
+            if left and left[0][0] in seen:
+                # It is read when the echo has been switched off.
+                time.sleep(0.3)
+                os.write(terminal, (left.pop(0)[1] + '\n').encode())
+        else:
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        assert not left, 'nobody asked for %r: %s' % (left, seen)
+        return os.WEXITSTATUS(status), seen
 
     def ok(self, cloud, *words, **options):
         """A command that has to succeed."""
@@ -165,6 +207,20 @@ class World(object):
         self._call('site-a', 'PATCH', path,
                    {'protection_group': {'description': description}},
                    {'X-Protector-Statement': word})
+
+    def make_synchronous(self, group):
+        """No such group can be made yet: what both sites hold is changed."""
+        paths = list((self.directory / 'stack').rglob('protector.db'))
+        assert len(paths) == 2, paths
+        for path in paths:
+            database = sqlite3.connect(str(path), timeout=20)
+            with database:
+                changed = database.execute(
+                    "UPDATE protection_groups SET replication_type = 'sync',"
+                    " document = json_set(document, '$.replication_type',"
+                    " 'sync') WHERE name = ?", (group,)).rowcount
+            database.close()
+            assert changed == 1, path
 
     def unmap(self):
         """Take the tenant's mapping away at site-b alone; what it was."""

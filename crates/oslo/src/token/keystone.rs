@@ -120,7 +120,16 @@ impl KeystoneValidator {
                 self.look_for_us(&identity.catalog);
                 Ok(Known::Valid(Arc::from(identity)))
             }
-            Verdict::Valid(_) | Verdict::Invalid => Ok(Known::Invalid),
+            Verdict::Valid(_) => Ok(Known::Invalid),
+            Verdict::Invalid => {
+                // Asked of another site's Keystone, every token is unknown: that must show here.
+                tracing::warn!(
+                    target: LOG,
+                    "Identity response: Keystone at {} doesn't know the caller's token: it is expired or revoked, or was issued by another Keystone; where all of them are unknown, check auth_url in [keystone_authtoken]",
+                    self.client.settings().auth_url
+                );
+                Ok(Known::Invalid)
+            }
             Verdict::OwnTokenRefused => Err(self
                 .client
                 .refused(StatusCode::UNAUTHORIZED, "a token that it has just issued to us")),

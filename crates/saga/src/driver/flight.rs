@@ -186,6 +186,21 @@ impl Job {
         if record::check(&*self.journal, &self.claim).await.is_err() {
             return End::Fenced;
         }
+        let (saga, step, attempt) = (self.claim.saga, &self.step, self.attempt);
+        let doing = if self.undo { "taking a step back" } else { "a step" };
+        tracing::debug!(%saga, step, attempt, "{doing} begins");
+        let end = self.act().await;
+        match &end {
+            End::Run(Err(failure)) | End::Undo(Err(failure)) => {
+                tracing::debug!(%saga, step, attempt, class = ?failure.class, reason = failure.message, "{doing} failed");
+            }
+            // What a step leaves in the journal is for the next steps, not for the log.
+            _ => tracing::debug!(%saga, step, attempt, "{doing} is done"),
+        }
+        end
+    }
+
+    async fn act(&self) -> End {
         let context = StepContext {
             saga: self.claim.saga,
             step: &self.step,

@@ -22,7 +22,7 @@ use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name, transfer_prefix,
 use super::preflight::TargetPlan;
 use super::{Failover, VolumeRecord, recorded, step};
 use crate::ImportAs;
-use crate::failure::{OrFail, StepResult, While, failed, permanent};
+use crate::failure::{OrFail, StepResult, failed, permanent};
 use crate::polling::until;
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -72,8 +72,7 @@ impl Failover {
                     .cloud
                     .manage_volume(&importer, &request)
                     .await
-                    .map_err(|error| refused(error, mode, &importer))
-                    .during(&what)?
+                    .map_err(|error| refused(error, mode, &importer))?
             }
         };
         let volume = self.settled(context, &id, &what).await?;
@@ -91,14 +90,28 @@ impl Failover {
     async fn settled(&self, context: &StepContext<'_>, id: &VolumeId, what: &str) -> StepResult<Volume> {
         until(context, self.world.options.poll, PATIENCE, what, async || {
             let volumes = self.target_volumes().await?;
-            let Some(volume) = volumes.iter().find(|volume| volume.id == *id) else { return Ok(None) };
+            let Some(volume) = volumes.iter().find(|volume| volume.id == *id) else {
+                return Ok(None);
+            };
             match volume.status.as_str() {
                 "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume.clone())),
                 status if status.starts_with("error") => {
                     let service = self.world.directory.service(self.order.target).await.or_fail()?;
-                    let reasons = self.world.cloud.volume_messages(&service, id).await.unwrap_or_default();
-                    let reason = if reasons.is_empty() { "its cinder-volume log has the reason".to_owned() } else { reasons.join("; ") };
-                    Err(permanent(format!("Volume manage failed: Cinder at site '{}' put volume {id} into status {status}: {reason}", service.site_name)))
+                    let reasons = self
+                        .world
+                        .cloud
+                        .volume_messages(&service, id)
+                        .await
+                        .unwrap_or_default();
+                    let reason = if reasons.is_empty() {
+                        "its cinder-volume log has the reason".to_owned()
+                    } else {
+                        reasons.join("; ")
+                    };
+                    Err(permanent(format!(
+                        "Cinder at site '{}' put volume {id} into status {status}: {reason}",
+                        service.site_name
+                    )))
                 }
                 _ => Ok(None),
             }
@@ -181,12 +194,7 @@ impl Failover {
                 .create_transfer(&service, &record.volume_id, &name)
                 .await
                 .or_fail()?;
-            world
-                .cloud
-                .accept_transfer(&tenant, &transfer)
-                .await
-                .or_fail()
-                .during(format!("handing over volume {}", record.volume_id))?;
+            world.cloud.accept_transfer(&tenant, &transfer).await.or_fail()?;
         }
         if disk.volume.boot || original.bootable {
             world
@@ -240,10 +248,10 @@ fn refused(error: PortError, mode: ImportAs, importer: &Access) -> StepFailure {
     let (told, remedy) = (&error.message, "then start again");
     permanent(match mode {
         ImportAs::Service => format!(
-            "Volume manage failed: {told} Cinder's policy at site '{site}' keeps the service user from it: allow \"volume_extension:volume_manage\" in /etc/cinder/policy.yaml there (or give the user role admin), {remedy}."
+            "{told} Cinder's policy at site '{site}' keeps the service user from it: allow \"volume_extension:volume_manage\" in /etc/cinder/policy.yaml there (or give the user role admin), {remedy}."
         ),
         ImportAs::Tenant => format!(
-            "Volume manage failed: {told} Cinder's policy at site '{site}' keeps the tenant from it, and [cinder] import_as = tenant imports as the tenant: either open the rule to members, by \"volume_extension:volume_manage\": \"rule:admin_or_owner\" in /etc/cinder/policy.yaml there, or set import_as = service in section [cinder] of the protector.conf of the site whose engine runs this operation and restart protector-engine; {remedy}."
+            "{told} Cinder's policy at site '{site}' keeps the tenant from it, and [cinder] import_as = tenant imports as the tenant: either open the rule to members, by \"volume_extension:volume_manage\": \"rule:admin_or_owner\" in /etc/cinder/policy.yaml there, or set import_as = service in section [cinder] of the protector.conf of the site whose engine runs this operation and restart protector-engine; {remedy}."
         ),
     })
 }

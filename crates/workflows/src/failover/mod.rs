@@ -25,6 +25,7 @@ mod preflight;
 mod progress;
 mod settle;
 mod storage;
+mod trouble;
 mod unplanned;
 
 use std::sync::Arc;
@@ -230,9 +231,21 @@ impl Failover {
             step::FENCE if unplanned => self.fence_target().await,
             step::FENCE => self.fence().await,
             step::CHOICE => self.choose_snapshot(context).await,
-            "clone-volume" => self.clone_volume(context, self.disk(which)?).await,
-            "import-volume" => self.import(context, self.disk(which)?).await,
-            "hand-over-volume" => self.hand_over(context, self.disk(which)?).await,
+            "clone-volume" => {
+                let disk = self.disk(which)?;
+                self.about(context, disk, "cloning", self.clone_volume(context, disk))
+                    .await
+            }
+            "import-volume" => {
+                let disk = self.disk(which)?;
+                self.about(context, disk, "importing", self.import(context, disk))
+                    .await
+            }
+            "hand-over-volume" => {
+                let disk = self.disk(which)?;
+                self.about(context, disk, "handing over", self.hand_over(context, disk))
+                    .await
+            }
             step::VOLUME_GROUP => self.join_volume_group(context, true).await,
             step::KEYPAIRS => self.create_keypairs(context).await,
             "create-ports" => self.create_ports(context, self.member(which)?).await,

@@ -58,14 +58,15 @@ impl Failover {
                 .filter(|(node, _)| node.label == phase.as_str())
                 .map(|(_, step)| step)
                 .collect();
-            let done = steps.iter().filter(|step| step.phase == StepPhase::Done).count();
+            // What was done stays told when it is taken back: so it shows how far the operation came.
+            let done = steps.iter().filter(|step| step.output.is_some()).count();
             let failed = steps.iter().any(|step| {
                 step.error.is_some()
                     && step.phase != StepPhase::Done
                     && (step.given_up || state.is_unwinding())
             });
             let whole = done == steps.len();
-            if whole && !state.is_unwinding() {
+            if whole {
                 operation.steps_completed.push(phase);
             }
             if failed

@@ -6,9 +6,10 @@ use protector_saga::StepContext;
 use serde_json::{Value, json};
 
 use super::names::{Disk, clone_name, disks, mark, suffix};
+use super::trouble::no_snapshot;
 use super::unplanned::Choice;
 use super::{Failover, Manner, VolumeRecord, recorded, step};
-use crate::failure::{OrFail, StepResult, While, permanent};
+use crate::failure::{OrFail, StepResult, permanent};
 use crate::polling::until;
 
 impl Failover {
@@ -59,10 +60,10 @@ impl Failover {
         .await?;
         for disk in disks(&self.order) {
             if !replica.volumes.contains(&disk.volume.array_name) {
-                let array = self.world.array.identity(&pair.target).await.or_fail()?.name;
                 return Err(permanent(format!(
-                    "Volume manage failed: no replicated snapshot found for volume {} on FlashArray {array}. Verify replication policy and RPO. (Snapshot '{name}.{suffix}' has no '{}'.)",
-                    disk.volume.volume_id, disk.volume.array_name
+                    "{} (Snapshot '{name}.{suffix}' has no '{}'.)",
+                    no_snapshot(&disk.volume.volume_id, &self.target_array().await),
+                    disk.volume.array_name
                 )));
             }
         }
@@ -128,8 +129,7 @@ impl Failover {
                 &mark(&self.order, disk),
             )
             .await
-            .or_fail()
-            .during(format!("cloning volume {}", disk.volume.volume_id))?;
+            .or_fail()?;
         Ok(json!({ "name": name }))
     }
 

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::facts::{Facts, Recording};
+use super::names::disks;
 use super::preflight::{Findings, Looked, found};
+use super::trouble::no_snapshot;
 use super::{Failover, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
 
@@ -110,21 +112,24 @@ impl Failover {
             .iter()
             .filter(|member| facts.members.contains_key(&member.id))
             .collect();
-        let choice = choose(&replicas, &wanted).ok_or_else(|| permanent(self.no_snapshot()))?;
+        let array = self.target_array().await;
+        let choice =
+            choose(&replicas, &wanted, &array).ok_or_else(|| permanent(self.nothing_to_choose(&array)))?;
         serde_json::to_value(choice).or_fail()
     }
 
-    pub(super) fn no_snapshot(&self) -> String {
-        let group = &self.order.array_group;
-        format!(
-            "Volume manage failed: no replicated snapshot found for any server of array protection group '{group}' on the array of this site. Verify replication policy and RPO."
-        )
+    /// Why no snapshot will do.
+    pub(super) fn nothing_to_choose(&self, array: &str) -> String {
+        match disks(&self.order).next() {
+            Some(disk) => no_snapshot(&disk.volume.volume_id, array),
+            None => format!("The operation has no volume to look for on FlashArray {array}."),
+        }
     }
 }
 
 /// The newest complete snapshot that holds every member that any complete snapshot holds as a whole. Where no
 /// snapshot holds all of these, the one that holds the most of them, and of equal ones the newest.
-pub(super) fn choose(newest_first: &[Replica], members: &[&Member]) -> Option<Choice> {
+pub(super) fn choose(newest_first: &[Replica], members: &[&Member], array: &str) -> Option<Choice> {
     let complete: Vec<&Replica> = newest_first
         .iter()
         .filter(|replica| replica.is_complete())
@@ -156,12 +161,10 @@ pub(super) fn choose(newest_first: &[Replica], members: &[&Member]) -> Option<Ch
     let lost = members
         .iter()
         .filter(|member| !held.contains(&member.id))
-        .map(|member| {
-            let reason = format!(
-                "Volume manage failed: no replicated snapshot found for the volumes of server '{}' in '{}'. Verify replication policy and RPO.",
-                member.instance_name, chosen.suffix
-            );
-            (member.id, reason)
+        .filter_map(|member| {
+            let mut volumes = member.volumes.iter();
+            let missing = volumes.find(|volume| !chosen.volumes.contains(&volume.array_name))?;
+            Some((member.id, no_snapshot(&missing.volume_id, array)))
         })
         .collect();
     Some(Choice {
@@ -220,7 +223,7 @@ mod tests {
             replica(20, true, &["w", "d1", "d2"]),
             replica(30, true, &["w", "d1", "d2"]),
         ];
-        let choice = choose(&replicas, &[&web, &db]).unwrap();
+        let choice = choose(&replicas, &[&web, &db], "fa-b").unwrap();
         assert_eq!((choice.suffix.as_str(), choice.lost.len()), ("s20", 0));
     }
 
@@ -232,17 +235,23 @@ mod tests {
             replica(10, true, &["w", "d1"]),
             replica(20, true, &["w", "d1", "d2"]),
         ];
-        let choice = choose(&replicas, &[&web, &db]).unwrap();
+        let choice = choose(&replicas, &[&web, &db], "fa-b").unwrap();
         assert_eq!((choice.suffix.as_str(), choice.lost.len()), ("s20", 0));
     }
 
     #[test]
     fn who_is_in_no_snapshot_is_lost_and_named() {
         let (web, late) = (member("web", &["w"]), member("late", &["l"]));
-        let choice = choose(&[replica(10, true, &["w"])], &[&web, &late]).unwrap();
+        let choice = choose(&[replica(10, true, &["w"])], &[&web, &late], "fa-b").unwrap();
         assert_eq!(choice.lost.keys().collect::<Vec<_>>(), [&late.id]);
-        assert!(choice.lost[&late.id].contains("'late'"));
-        assert_eq!(choose(&[replica(10, true, &["x"])], &[&web, &late]), None);
-        assert_eq!(choose(&[], &[&web]), None);
+        let volume = &late.volumes[0].volume_id;
+        assert_eq!(
+            choice.lost[&late.id],
+            format!(
+                "Volume manage failed: no replicated snapshot found for volume {volume} on FlashArray fa-b. Verify replication policy and RPO."
+            )
+        );
+        assert_eq!(choose(&[replica(10, true, &["x"])], &[&web, &late], "fa-b"), None);
+        assert_eq!(choose(&[], &[&web], "fa-b"), None);
     }
 }

@@ -35,7 +35,18 @@ def shown(operation):
     return common.pick(operation, FIELDS, FORMATS)
 
 
-class ListOperation(common.Lister):
+class _Watched(object):
+    """Shown by `watch`, too, whose display may be narrow."""
+
+    def produce_output(self, parsed_args, column_names, data):
+        if parsed_args.formatter == 'table':
+            from protectorclient.osc import fitting
+            self.formatter = fitting.FittingTable()
+        return super(_Watched, self).produce_output(
+            parsed_args, column_names, data)
+
+
+class ListOperation(_Watched, common.Lister):
     """List operations that ran on this site, newest first"""
 
     def get_parser(self, prog_name):
@@ -100,7 +111,7 @@ class _Recorded(object):
         raise missing
 
 
-class ShowOperation(_Recorded, common.ShowOne):
+class ShowOperation(_Recorded, _Watched, common.ShowOne):
     """Show an operation; the other site is asked if this one has none"""
 
     def get_parser(self, prog_name):

@@ -12,6 +12,7 @@
 
 """Replication policies: which arrays, how often."""
 
+from osc_lib import exceptions as osc_exc
 from osc_lib import utils
 
 from protectorclient.osc import common
@@ -68,6 +69,7 @@ class CreatePolicy(common.ShowOne):
             value = getattr(parsed_args, key)
             if value is not None:
                 policy[key] = value
+        _check_kind(group, policy)
         policy['primary_fa_token'] = common.read_secret(
             parsed_args.primary_fa_token or utils.env(PRIMARY_ENV),
             'API token of the primary FlashArray')
@@ -93,6 +95,18 @@ class ShowPolicy(common.ShowOne):
     def take_action(self, parsed_args):
         group = self.client.find_group(parsed_args.protection_group)
         return common.pick(self.client.policy(group['id']), FIELDS)
+
+
+def _check_kind(group, policy):
+    """Before anybody is asked for a token, and before any site is."""
+    given = ['--' + key.replace('_', '-')
+             for key in ('replication_interval', 'rpo_minutes')
+             if key in policy]
+    if given and group.get('replication_type') == 'sync':
+        raise osc_exc.CommandError(
+            '%s: for asynchronous replication only, and protection group '
+            '%s is of replication type sync. Leave it out; nothing was '
+            'changed.' % (' and '.join(given), group['name']))
 
 
 def _add_group(parser):

@@ -129,10 +129,13 @@ impl Failover {
             .await
             .or_fail()?;
         let wanted: Vec<_> = self.order.members.iter().collect();
-        let Some(choice) = choose(&replicas, &wanted) else {
-            findings
-                .0
-                .push(Finding::blocker(Check::Snapshot, self.no_snapshot(), ""));
+        let array = self.target_array().await;
+        let Some(choice) = choose(&replicas, &wanted, &array) else {
+            findings.0.push(Finding::blocker(
+                Check::Snapshot,
+                self.nothing_to_choose(&array),
+                "",
+            ));
             return Ok(None);
         };
         for member in &self.order.members {
