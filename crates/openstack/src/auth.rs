@@ -179,7 +179,8 @@ async fn fetch(transport: &Transport, access: &Access, deadline: Instant) -> Por
         }
         Actor::Trust { trustee, trust_id } => {
             let scope = json!({"OS-TRUST:trust": {"id": trust_id.expose_secret()}});
-            sign_in(transport, access, trustee, scope, &[trust_id], deadline).await
+            let signed_in = sign_in(transport, access, trustee, scope, &[trust_id], deadline).await;
+            signed_in.map_err(|error| untrusted(error, access))
         }
         Actor::User { token, .. } => look_at(transport, access, token, deadline).await,
     }
@@ -261,6 +262,18 @@ async fn look_at(
 fn not_signed_in(mut error: PortError) -> PortError {
     if matches!(error.kind, Kind::Forbidden | Kind::NotFound) {
         error.kind = Kind::Unauthorized;
+    }
+    error
+}
+
+/// The trustor is gone or lost his role, the trust was deleted, or the password is wrong: Keystone doesn't tell
+/// these apart, so all are named.
+fn untrusted(mut error: PortError, access: &Access) -> PortError {
+    if error.is(Kind::Unauthorized) {
+        error.message = format!(
+            "The tenant's trust at site '{}' gives no token any more: its user was deleted, disabled or lost his role, or the trust was removed ({}). Any member of the project renews it with `openstack protector protection-group sync-force`, signed in with a password.",
+            access.site_name, error.message
+        );
     }
     error
 }

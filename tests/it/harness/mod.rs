@@ -10,6 +10,7 @@
 //! * [`Session`]: one user at one site;
 //! * [`Pair`]: the same user at both sites, with the way that a change takes to both;
 //! * [`Simulation`]: the control interface;
+//! * [`Trouble`]: what calls meet instead of an answer; [`Case`]: a failover that meets it and is taken back;
 //! * [`state`]: what two looks at the whole world differ in.
 
 mod pair;
@@ -17,11 +18,15 @@ mod programs;
 pub mod protection;
 pub mod refused;
 mod session;
+pub mod setback;
 mod simulation;
 mod stack;
 pub mod state;
+mod trouble;
 
 pub use pair::Pair;
 pub use protection::{names, text};
 pub use session::Session;
+pub use setback::Case;
 pub use stack::Stack;
+pub use trouble::Trouble;

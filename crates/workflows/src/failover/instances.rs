@@ -1,16 +1,17 @@
 //! The servers: stopped here, made anew there, looked at, and the old ones locked.
 
 use protector_domain::{Member, PortId, ServerId, VolumeId};
+use protector_ports::PortError;
 use protector_ports::cloud::{NewPort, NewServer, Server};
-use protector_ports::error::Absent;
-use protector_saga::StepContext;
+use protector_ports::error::{Absent, Kind};
+use protector_saga::{StepContext, StepFailure};
 use serde_json::{Value, json};
 
 use super::facts::Facts;
 use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, member_mark, port_description};
 use super::preflight::TargetPlan;
 use super::{Failover, Manner, ServerRecord, VolumeRecord, recorded, step};
-use crate::failure::{OrFail, StepResult, While, permanent};
+use crate::failure::{OrFail, StepResult, While, failed, full, permanent};
 use crate::polling::until;
 
 impl Failover {
@@ -161,9 +162,10 @@ impl Failover {
                 project_id: port.by_service.then(|| plan.project.clone()),
             };
             let access = if port.by_service { &service } else { &tenant };
-            let created = world.cloud.create_port(access, &new).await.or_fail();
+            let created = world.cloud.create_port(access, &new).await;
             made.push(
                 created
+                    .map_err(port_refused)
                     .during(format!("creating a port for server '{}'", member.instance_name))?
                     .id,
             );
@@ -423,4 +425,20 @@ fn fault(server: &Server) -> String {
         .fault
         .as_ref()
         .map_or_else(String::new, |fault| format!(": {fault}"))
+}
+
+/// An address that was free at the preflight may be taken by now.
+fn port_refused(error: PortError) -> StepFailure {
+    let taken = error.is(Kind::Conflict);
+    let failure = failed(error);
+    if !taken {
+        return failure;
+    }
+    StepFailure {
+        message: format!(
+            "{} Free the address there, or map the network to another one with --network-mapping.",
+            full(&failure.message)
+        ),
+        ..failure
+    }
 }

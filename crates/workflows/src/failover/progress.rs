@@ -9,7 +9,11 @@ use super::left_behind::LeftBehind;
 use super::partial::{Committed, given_up_at};
 use super::unplanned::{Choice, data_of};
 use super::{Failover, ServerRecord, recorded, step};
-use crate::failure::{OrFail, StepResult, permanent};
+use crate::failure::{OrFail, StepResult, full, permanent};
+
+/// What a user is told of an operation that ended with nothing done.
+const TAKEN_BACK: &str =
+    "Everything that the operation had done was taken back. When the cause is removed, start it again.";
 
 /// How it ended, and what of it is still there.
 pub(super) struct Ending {
@@ -38,7 +42,7 @@ impl Failover {
         let now = self.world.clock.now();
         operation.started_at.get_or_insert(now);
         operation.waiting_for = state.waiting_for_operator().map(|_| "operator".to_owned());
-        operation.error_message = state.first_error().map(|(_, message)| message.to_owned());
+        operation.error_message = self.trouble(state);
         operation.steps = state
             .steps()
             .map(|(node, step)| report(state, node, step))
@@ -102,6 +106,10 @@ impl Failover {
                 operation.result_data = self.result(state);
             } else {
                 operation.status = OperationStatus::Failed;
+                if *outcome == Outcome::RolledBack {
+                    let error = operation.error_message.take().unwrap_or_default();
+                    operation.error_message = Some(format!("{} {TAKEN_BACK}", full(&error)).trim().to_owned());
+                }
             }
             if let Some(left_behind) = left_behind {
                 operation.result_data = left_behind.result();
@@ -113,6 +121,23 @@ impl Failover {
                 }
             }
         }
+    }
+
+    /// What went wrong, and who has to do what where the operation doesn't go on by itself.
+    fn trouble(&self, state: &State) -> Option<String> {
+        let first = state.first_error().map(|(_, message)| message.to_owned());
+        let Some(stuck) = state.waiting_for_operator() else {
+            return first;
+        };
+        let before = match first {
+            Some(first) if !stuck.contains(&first) => format!("{} ", full(&first)),
+            _ => String::new(),
+        };
+        let id = self.order.operation;
+        Some(format!(
+            "{before}The operation waits for an operator, because {} When that is mended, go on with `openstack protector operation retry {id}`; `openstack protector operation resolve {id}` ends it otherwise.",
+            full(&stuck)
+        ))
     }
 
     /// Who isn't there, where the others are.
