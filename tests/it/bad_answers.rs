@@ -144,7 +144,7 @@ async fn o11_what_cannot_be_taken_back_yet_waits_for_the_operator() -> Result<()
     let waiting = pair.until(&path, "operation", |now| now["waiting_for"] == "operator").await?;
     ensure!(waiting["status"] == "rolling_back", "{}", brief(&waiting));
     told(&waiting, &["how far the snapshot", "waits for an operator", "undoing step 'final-snapshot' failed", IN_FRONT])?;
-    told(&waiting, &[&format!("openstack protector operation retry {operation}"), "operation resolve"])?;
+    told(&waiting, &[&format!("openstack protector operation retry {operation}"), "--decision accept"])?;
     simulation.heal().await?;
     pair.here.call(Method::POST, &format!("{path}/action"), Some(&json!({"retry": {}}))).await?.ok(202)?;
     let ended = pair.ended(group, &operation).await?;

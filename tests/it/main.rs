@@ -3,6 +3,7 @@
 
 mod access;
 mod bad_answers;
+mod bad_input;
 mod bad_luck;
 mod control;
 mod groups;

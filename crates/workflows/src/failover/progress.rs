@@ -135,7 +135,7 @@ impl Failover {
         };
         let id = self.order.operation;
         Some(format!(
-            "{before}The operation waits for an operator, because {} When that is mended, go on with `openstack protector operation retry {id}`; `openstack protector operation resolve {id}` ends it otherwise.",
+            "{before}The operation waits for an operator, because {} When that is mended, go on with `openstack protector operation retry {id}`; `openstack protector operation resolve {id} --decision accept` goes on without it.",
             full(&stuck)
         ))
     }
