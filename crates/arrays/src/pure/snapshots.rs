@@ -136,14 +136,14 @@ impl PureDriver {
         names::check_suffix(suffix)?;
         let name = format!("{group}.{suffix}");
         let at_source = match self.handle(&pair.source) {
-            Ok(source) => destroy(&source, &name).await,
+            Ok(source) => withdraw(&source, &name).await,
             Err(error) => Err(error),
         };
-        let was_sent = *at_source.as_ref().unwrap_or(&false);
+        let on_its_way = *at_source.as_ref().unwrap_or(&false);
         let target = self.handle(&pair.target)?;
         let at_target = match self.source_name(pair, &target, group).await {
             Ok(source_name) => {
-                self.destroy_arrival(&target, &names::on_target(&source_name, &name), was_sent)
+                self.destroy_arrival(&target, &names::on_target(&source_name, &name), on_its_way)
                     .await
             }
             Err(error) => Err(error),
@@ -151,9 +151,9 @@ impl PureDriver {
         at_source.map(drop).and(at_target)
     }
 
-    async fn destroy_arrival(&self, target: &fa::Array, name: &str, was_sent: bool) -> PortResult<()> {
+    async fn destroy_arrival(&self, target: &fa::Array, name: &str, on_its_way: bool) -> PortResult<()> {
         let end = Instant::now() + ARRIVAL;
-        while !destroy(target, name).await? && was_sent {
+        while !destroy(target, name).await? && on_its_way {
             if Instant::now() >= end {
                 tracing::warn!(
                     array = target.host(),
@@ -183,6 +183,14 @@ async fn taken(source: &fa::Array, name: &str) -> PortResult<bool> {
         ))),
         Some(_) => Ok(true),
     }
+}
+
+/// Destroys it where it was taken; whether it may still be on its way to the target.
+async fn withdraw(source: &fa::Array, name: &str) -> PortResult<bool> {
+    let what = format!("say how far the snapshot {name} has come");
+    let transfer = source.transfer(name).await.explain(source, what)?;
+    let has_arrived = transfer.is_some_and(|transfer| transfer.completed.is_some());
+    Ok(destroy(source, name).await? && !has_arrived)
 }
 
 /// Whether it was there, destroyed or not.

@@ -11,9 +11,10 @@ use super::unplanned::{Choice, data_of};
 use super::{Failover, ServerRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, full, permanent};
 
-/// What a user is told of an operation that ended with nothing done.
+/// What a user is told of an operation that ended with nothing done, and nothing left.
 const TAKEN_BACK: &str =
     "Everything that the operation had done was taken back. When the cause is removed, start it again.";
+const AGAIN: &str = "When the cause is removed, start the operation again.";
 
 /// How it ended, and what of it is still there.
 pub(super) struct Ending {
@@ -106,17 +107,18 @@ impl Failover {
                 operation.result_data = self.result(state);
             } else {
                 operation.status = OperationStatus::Failed;
-                if *outcome == Outcome::RolledBack {
-                    let error = operation.error_message.take().unwrap_or_default();
-                    operation.error_message = Some(format!("{} {TAKEN_BACK}", full(&error)).trim().to_owned());
-                }
             }
             if let Some(left_behind) = left_behind {
                 operation.result_data = left_behind.result();
-                if let Some(told) = left_behind.told() {
+                let end = match (left_behind.told(), outcome) {
+                    (None, Outcome::RolledBack) => Some(TAKEN_BACK.to_owned()),
+                    (Some(told), Outcome::RolledBack) => Some(format!("{told} {AGAIN}")),
+                    (told, _) => told,
+                };
+                if let Some(end) = end {
                     operation.error_message = Some(match operation.error_message.take() {
-                        Some(error) => format!("{error} {told}"),
-                        None => told,
+                        Some(error) => format!("{} {end}", full(&error)),
+                        None => end,
                     });
                 }
             }

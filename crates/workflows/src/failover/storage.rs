@@ -2,13 +2,14 @@
 
 use protector_domain::VolumeId;
 use protector_ports::array::{ArrayAccess, ArrayPair};
+use protector_ports::error::Kind;
 use protector_saga::StepContext;
 use serde_json::{Value, json};
 
 use super::names::{Disk, clone_name, disks, mark, suffix};
 use super::unplanned::Choice;
 use super::{Failover, Manner, VolumeRecord, recorded, step};
-use crate::failure::{OrFail, StepResult, While, permanent};
+use crate::failure::{OrFail, StepResult, While, failed, full, permanent};
 use crate::polling::until;
 
 impl Failover {
@@ -128,7 +129,13 @@ impl Failover {
                 &mark(&self.order, disk),
             )
             .await
-            .or_fail()
+            .map_err(|error| match error.is(Kind::NotFound) {
+                true => permanent(format!(
+                    "{} The snapshot was destroyed while it was needed, and volumes of different snapshots are never mixed: started again, the operation takes another snapshot.",
+                    full(&error.message)
+                )),
+                false => failed(error),
+            })
             .during(format!("cloning volume {}", disk.volume.volume_id))?;
         Ok(json!({ "name": name }))
     }
