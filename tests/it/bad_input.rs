@@ -52,14 +52,22 @@ const PLACES: &[(&str, &str)] = &[
 
 /// The clock of what nobody did anything to.
 const CLOCKS: &[Allowed] = &[
-    Allowed { path: "fa-a/time", why: "the array's clock" },
-    Allowed { path: "fa-b/time", why: "the array's clock" },
+    Allowed {
+        path: "fa-a/time",
+        why: "the array's clock",
+    },
+    Allowed {
+        path: "fa-b/time",
+        why: "the array's clock",
+    },
 ];
 
 /// A fault with words in it, of a length that fits on a screen.
 fn is_clear(name: &str, body: &Value) -> Result<String> {
     let fault = body.as_object().and_then(|body| body.values().next());
-    let message = fault.and_then(|fault| fault["message"].as_str()).unwrap_or_default();
+    let message = fault
+        .and_then(|fault| fault["message"].as_str())
+        .unwrap_or_default();
     ensure!((10..500).contains(&message.len()), "{name}: {body}");
     ensure!(!message.chars().any(char::is_control), "{name}: {body}");
     ensure!(message.ends_with(['.', ')']), "{name}: {body}");
@@ -67,7 +75,7 @@ fn is_clear(name: &str, body: &Value) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a6_what_does_not_exist_is_not_found_whatever_it_is_called() -> Result<()> {
+async fn a7_what_does_not_exist_is_not_found_whatever_it_is_called() -> Result<()> {
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.bare_group(&pair, "web").await?;
@@ -93,7 +101,8 @@ async fn a6_what_does_not_exist_is_not_found_whatever_it_is_called() -> Result<(
             let status = answer.status.as_u16();
             ensure!(matches!(status, 400 | 403 | 404 | 409), "{name}: {answer:?}");
             // To tell that there is none, one has to understand what was asked for.
-            let may_differ = place.ends_with("metadata") || place.starts_with("/sites") || place.starts_with("/tenant");
+            let may_differ =
+                place.ends_with("metadata") || place.starts_with("/sites") || place.starts_with("/tenant");
             ensure!(status == 404 || may_differ, "{name}: {answer:?}");
             if answer.body.is_object() {
                 is_clear(&name, &answer.body)?;
@@ -102,11 +111,27 @@ async fn a6_what_does_not_exist_is_not_found_whatever_it_is_called() -> Result<(
         let answer = admin.admin(Method::GET, &format!("/sites/{id}"), None).await?;
         is_clear("site", &answer.ok(404)?)?;
         // As a filter it finds nothing; as a marker it is no place in a list.
-        let found = pair.here.call(Method::GET, &format!("/protection-groups?name={id}"), None).await?;
-        ensure!(id == "web" || found.body["protection_groups"] == json!([]), "{id}: {found:?}");
-        let found = pair.here.call(Method::GET, &format!("/operations?protection_group_id={id}"), None).await?;
+        let found = pair
+            .here
+            .call(Method::GET, &format!("/protection-groups?name={id}"), None)
+            .await?;
+        ensure!(
+            id == "web" || found.body["protection_groups"] == json!([]),
+            "{id}: {found:?}"
+        );
+        let found = pair
+            .here
+            .call(
+                Method::GET,
+                &format!("/operations?protection_group_id={id}"),
+                None,
+            )
+            .await?;
         ensure!(matches!(found.status.as_u16(), 200 | 400), "{id}: {found:?}");
-        ensure!(found.status == 400 || found.body["operations"] == json!([]), "{id}: {found:?}");
+        ensure!(
+            found.status == 400 || found.body["operations"] == json!([]),
+            "{id}: {found:?}"
+        );
     }
     let found = differences(&before, &stack.simulation.world().await?, CLOCKS);
     ensure!(found.is_empty(), "{}", found.join("\n"));
@@ -115,12 +140,20 @@ async fn a6_what_does_not_exist_is_not_found_whatever_it_is_called() -> Result<(
 
 /// Texts in a body that are no servers, no sites and no names.
 #[tokio::test]
-async fn a6_strange_texts_in_a_body_change_nothing() -> Result<()> {
+async fn a7_strange_texts_in_a_body_change_nothing() -> Result<()> {
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.bare_group(&pair, "web").await?;
     let before = stack.simulation.world().await?;
-    let texts = ["", "../x", "🐙", "a\u{0}b", "a\nb", "' OR '1'='1", &"a".repeat(300)];
+    let texts = [
+        "",
+        "../x",
+        "🐙",
+        "a\u{0}b",
+        "a\nb",
+        "' OR '1'='1",
+        &"a".repeat(300),
+    ];
     let members = format!("/protection-groups/{group}/members");
     for instance in texts {
         let body = json!({"member": {"instance_id": instance}});
@@ -134,14 +167,24 @@ async fn a6_strange_texts_in_a_body_change_nothing() -> Result<()> {
         is_clear("a wrong type", &answer.ok(400)?)?;
     }
     let unknown = json!({"member": {"instance_id": Uuid::new_v4()}});
-    let answer = pair.change(&group, Method::POST, &members, Some(&unknown)).await?;
+    let answer = pair
+        .change(&group, Method::POST, &members, Some(&unknown))
+        .await?;
     let message = answer.fault("itemNotFound", 404)?;
     ensure!(message.contains("No server with the id"), "{message}");
     // A group's name may be what a human writes; it may not be what breaks a screen.
-    for (name, taken) in [("", false), ("a\u{0}b", false), ("a\nb", false), (&"a".repeat(300), false), ("🐙 'web'", true)] {
+    for (name, taken) in [
+        ("", false),
+        ("a\u{0}b", false),
+        ("a\nb", false),
+        (&"a".repeat(300), false),
+        ("🐙 'web'", true),
+    ] {
         let id = Uuid::new_v4().to_string();
         let body = stack.group_body(&id, name, "nowhere", "async").await?;
-        let answer = pair.change(&id, Method::POST, "/protection-groups", Some(&body)).await?;
+        let answer = pair
+            .change(&id, Method::POST, "/protection-groups", Some(&body))
+            .await?;
         ensure!(answer.status == if taken { 404 } else { 400 }, "{answer:?}");
         let message = is_clear(name, &answer.body)?;
         // Where the name is fine it is the type that isn't.
@@ -152,8 +195,13 @@ async fn a6_strange_texts_in_a_body_change_nothing() -> Result<()> {
             let id = Uuid::new_v4().to_string();
             let mut body = stack.group_body(&id, "other", "replicated-ssd", "async").await?;
             body["protection_group"][field] = wrong;
-            let answer = pair.change(&id, Method::POST, "/protection-groups", Some(&body)).await?;
-            ensure!(answer.status.is_client_error() && (status == 0 || answer.status == status), "{answer:?}");
+            let answer = pair
+                .change(&id, Method::POST, "/protection-groups", Some(&body))
+                .await?;
+            ensure!(
+                answer.status.is_client_error() && (status == 0 || answer.status == status),
+                "{answer:?}"
+            );
             is_clear(field, &answer.body)?;
         }
     }
@@ -164,9 +212,20 @@ async fn a6_strange_texts_in_a_body_change_nothing() -> Result<()> {
 
 /// A server of the tenant by Nova's own call.
 async fn booted(stack: &Stack, here: &Session, server: Value) -> Result<String> {
-    let made = here.cloud("compute", Method::POST, "/servers", Some(&json!({"server": server}))).await?.ok(202)?;
+    let made = here
+        .cloud(
+            "compute",
+            Method::POST,
+            "/servers",
+            Some(&json!({"server": server})),
+        )
+        .await?
+        .ok(202)?;
     let id = text(&made["server"], "id")?.to_owned();
-    stack.simulation.pass("site-a", std::time::Duration::from_secs(60)).await?;
+    stack
+        .simulation
+        .pass("site-a", std::time::Duration::from_secs(60))
+        .await?;
     let path = format!("/servers/{id}");
     let shown = here.cloud("compute", Method::GET, &path, None).await?.ok(200)?;
     ensure!(shown["server"]["status"] == "ACTIVE", "{shown}");
@@ -175,15 +234,22 @@ async fn booted(stack: &Stack, here: &Session, server: Value) -> Result<String> 
 
 async fn id_of(session: &Session, service: &str, path: &str, what: &str, name: &str) -> Result<String> {
     let listed = session.listed(service, path, what).await?;
-    let found = listed.iter().find(|one| one["name"] == name).cloned().unwrap_or_default();
+    let found = listed
+        .iter()
+        .find(|one| one["name"] == name)
+        .cloned()
+        .unwrap_or_default();
     Ok(text(&found, "id")?.to_owned())
 }
 
 #[tokio::test]
-async fn m2_servers_that_cannot_be_protected_are_refused_with_reason_and_remedy() -> Result<()> {
+async fn g4_servers_that_cannot_be_protected_are_refused_with_reason_and_remedy() -> Result<()> {
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
-    let (group, other) = (stack.bare_group(&pair, "web").await?, stack.protected(&pair, "db", 1).await?);
+    let (group, other) = (
+        stack.bare_group(&pair, "web").await?,
+        stack.protected(&pair, "db", 1).await?,
+    );
     let simulation = &stack.simulation;
     let admin = stack.a.sign_in("admin").await?;
     let (flavor, network) = (
@@ -191,45 +257,94 @@ async fn m2_servers_that_cannot_be_protected_are_refused_with_reason_and_remedy(
         id_of(&pair.here, "network", "/v2.0/networks", "networks", "demo-net").await?,
     );
     let image = id_of(&pair.here, "image", "/v2/images", "images", "cirros").await?;
-    let ephemeral = booted(&stack, &pair.here, json!({"name": "from-image", "flavorRef": flavor, "imageRef": image,
-        "networks": [{"uuid": network}]})).await?;
+    let ephemeral = booted(
+        &stack,
+        &pair.here,
+        json!({"name": "from-image", "flavorRef": flavor, "imageRef": image,
+        "networks": [{"uuid": network}]}),
+    )
+    .await?;
     let plain = simulation.boot("site-a", "plain", 1, "plain").await?;
     let foreign = simulation.boot("site-a", "mixed", 1, "replicated-ssd").await?;
     let disk = json!({"volume": {"name": "extra", "size": 1, "volume_type": "plain"}});
-    let disk = pair.here.cloud("volumev3", Method::POST, "/volumes", Some(&disk)).await?.ok(202)?;
-    simulation.pass("site-a", std::time::Duration::from_secs(60)).await?;
+    let disk = pair
+        .here
+        .cloud("volumev3", Method::POST, "/volumes", Some(&disk))
+        .await?
+        .ok(202)?;
+    simulation
+        .pass("site-a", std::time::Duration::from_secs(60))
+        .await?;
     let attach = json!({"volumeAttachment": {"volumeId": disk["volume"]["id"]}});
     let path = format!("/servers/{foreign}/os-volume_attachments");
-    pair.here.cloud("compute", Method::POST, &path, Some(&attach)).await?.ok(200)?;
-    simulation.pass("site-a", std::time::Duration::from_secs(60)).await?;
+    pair.here
+        .cloud("compute", Method::POST, &path, Some(&attach))
+        .await?
+        .ok(200)?;
+    simulation
+        .pass("site-a", std::time::Duration::from_secs(60))
+        .await?;
     // Another project has a group too.
     let stranger = stack.pair("admin").await?;
     let own = Uuid::new_v4().to_string();
     map_admin(&stack).await?;
     let body = stack.group_body(&own, "own", "replicated-ssd", "async").await?;
-    stranger.modify(&own, Method::POST, "/protection-groups", Some(&body), 202).await?;
-    stranger.until(&format!("/protection-groups/{own}"), "protection_group", |group| group["status"] == "active").await?;
+    stranger
+        .modify(&own, Method::POST, "/protection-groups", Some(&body), 202)
+        .await?;
+    stranger
+        .until(
+            &format!("/protection-groups/{own}"),
+            "protection_group",
+            |group| group["status"] == "active",
+        )
+        .await?;
     // From here on what is made of the group's type is encrypted.
     let kind = id_of(&admin, "volumev3", "/types", "volume_types", "replicated-ssd").await?;
     let encryption = json!({"encryption": {"provider": "luks", "control_location": "front-end", "cipher": "aes-xts-plain64", "key_size": 256}});
     let path = format!("/types/{kind}/encryption");
-    admin.cloud("volumev3", Method::POST, &path, Some(&encryption)).await?.ok(200)?;
-    let encrypted = simulation.boot("site-a", "encrypted", 1, "replicated-ssd").await?;
+    admin
+        .cloud("volumev3", Method::POST, &path, Some(&encryption))
+        .await?
+        .ok(200)?;
+    let encrypted = simulation
+        .boot("site-a", "encrypted", 1, "replicated-ssd")
+        .await?;
     let theirs = json!({"name": "theirs", "user": "admin", "disks": 1, "volume_type": "plain"});
-    let theirs = simulation.site(Method::POST, "site-a/servers", Some(&theirs)).await?;
+    let theirs = simulation
+        .site(Method::POST, "site-a/servers", Some(&theirs))
+        .await?;
     let theirs = text(&theirs, "id")?.to_owned();
 
     let cases: &[(&str, u16, &[&str])] = &[
-        (&ephemeral, 400, &["'from-image'", "root disk on the hypervisor", "boot from a volume", "add the new one"]),
-        (&plain, 400, &["volume type mismatch", "'replicated-ssd'", "(plain)", "Retype"]),
+        (
+            &ephemeral,
+            400,
+            &[
+                "'from-image'",
+                "root disk on the hypervisor",
+                "boot from a volume",
+                "add the new one",
+            ],
+        ),
+        (
+            &plain,
+            400,
+            &["volume type mismatch", "'replicated-ssd'", "(plain)", "Retype"],
+        ),
         (&foreign, 400, &["volume type mismatch", "(plain)", "Retype"]),
         (&encrypted, 400, &["is encrypted", "without encryption"]),
-        (&other.servers[0], 409, &["protected already", "'db'", "Remove it there first"]),
+        (
+            &other.servers[0],
+            409,
+            &["protected already", "'db'", "Remove it there first"],
+        ),
         (&theirs, 404, &["No server with the id"]),
     ];
     let members = format!("/protection-groups/{group}/members");
     let before = simulation.world().await?;
-    let shown = async |pair: &Pair| -> Result<Value> { pair.here.get(&format!("/protection-groups/{group}")).await };
+    let shown =
+        async |pair: &Pair| -> Result<Value> { pair.here.get(&format!("/protection-groups/{group}")).await };
     let (here, there) = (shown(&pair).await?, shown(&pair.reversed()).await?);
     for (server, status, says) in cases {
         let body = json!({"member": {"instance_id": server}});
@@ -268,7 +383,9 @@ async fn map_admin(stack: &Stack) -> Result<()> {
             "id": id, "local_tenant": own.project, "remote_site": site.identity().await?["id"],
             "remote_tenant": other.project, "description": ""
         }});
-        own.call(Method::POST, "/tenant-mappings", Some(&body)).await?.ok(201)?;
+        own.call(Method::POST, "/tenant-mappings", Some(&body))
+            .await?
+            .ok(201)?;
     }
     Ok(())
 }
@@ -283,22 +400,48 @@ struct Renamed {
 impl Renamed {
     async fn to(&self, session: &Session, name: &str) -> Result<()> {
         let body = json!({self.key: {"name": name}});
-        session.cloud(self.service, Method::PUT, &self.path, Some(&body)).await?.ok(200)?;
+        session
+            .cloud(self.service, Method::PUT, &self.path, Some(&body))
+            .await?
+            .ok(200)?;
         Ok(())
     }
 }
 
 #[tokio::test]
-async fn o11_a_missing_mapping_fails_before_anything_is_touched_and_names_the_option() -> Result<()> {
+async fn o8_a_missing_mapping_fails_before_anything_is_touched_and_names_the_option() -> Result<()> {
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
     let there = &pair.there;
     let network = id_of(there, "network", "/v2.0/networks", "networks", "demo-net").await?;
-    let security = id_of(there, "network", "/v2.0/security-groups", "security_groups", "web").await?;
+    let security = id_of(
+        there,
+        "network",
+        "/v2.0/security-groups",
+        "security_groups",
+        "web",
+    )
+    .await?;
     let renamed = [
-        (Renamed { service: "network", path: format!("/v2.0/networks/{network}"), key: "network" }, "demo-net", "--network-mapping"),
-        (Renamed { service: "network", path: format!("/v2.0/security-groups/{security}"), key: "security_group" }, "web", "--security-group-mapping"),
+        (
+            Renamed {
+                service: "network",
+                path: format!("/v2.0/networks/{network}"),
+                key: "network",
+            },
+            "demo-net",
+            "--network-mapping",
+        ),
+        (
+            Renamed {
+                service: "network",
+                path: format!("/v2.0/security-groups/{security}"),
+                key: "security_group",
+            },
+            "web",
+            "--security-group-mapping",
+        ),
     ];
     for (one, usual, option) in renamed {
         one.to(there, "elsewhere").await?;
@@ -321,18 +464,26 @@ async fn o11_a_missing_mapping_fails_before_anything_is_touched_and_names_the_op
     }
     // A keypair that is nowhere any more: neither to be read nor to be found.
     for session in [&pair.here, there] {
-        session.cloud("compute", Method::DELETE, "/os-keypairs/demo-key", None).await?;
+        session
+            .cloud("compute", Method::DELETE, "/os-keypairs/demo-key", None)
+            .await?;
     }
-    let ended = Case::new("a keypair", &["demo-key", "--keypair-mapping", "site-b"]).taken_back(&stack, &pair, &group.id).await?;
+    let ended = Case::new("a keypair", &["demo-key", "--keypair-mapping", "site-b"])
+        .taken_back(&stack, &pair, &group.id)
+        .await?;
     assert_eq!(ended["steps_failed"], json!(["prepare"]));
     let key = json!({"keypair": {"name": "other-key", "type": "ssh",
         "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDemoDemoDemoDemoDemoDemoDemoDemoDemoDemoDemo demo"}});
-    let made = there.cloud("compute", Method::POST, "/os-keypairs", Some(&key)).await?;
+    let made = there
+        .cloud("compute", Method::POST, "/os-keypairs", Some(&key))
+        .await?;
     ensure!(made.status.is_success(), "{made:?}");
     // A flavor that is nowhere, nor one like it.
     let admin = stack.b.sign_in("admin").await?;
     let flavor = id_of(&admin, "compute", "/flavors/detail", "flavors", "m1.small").await?;
-    admin.cloud("compute", Method::DELETE, &format!("/flavors/{flavor}"), None).await?;
+    admin
+        .cloud("compute", Method::DELETE, &format!("/flavors/{flavor}"), None)
+        .await?;
     let keypairs = json!({"keypairs": {"demo-key": "other-key"}});
     let case = Case::new("a flavor", &["m1.small", "--flavor-mapping", "site-b"]).mapped(keypairs);
     let ended = case.taken_back(&stack, &pair, &group.id).await?;

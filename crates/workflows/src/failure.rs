@@ -40,16 +40,15 @@ pub(crate) fn failed(error: PortError) -> StepFailure {
 fn remedy(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Quota => Some("Make room there: raise the limit, or free what nobody needs."),
-        Kind::Unauthorized => Some("Make the credentials valid again."),
-        Kind::Forbidden => {
-            Some("Its policy or the user's roles don't allow it: an administrator of that site can change them.")
-        }
+        Kind::Forbidden => Some(
+            "Its policy or the user's roles don't allow it: an administrator of that site can change them.",
+        ),
         Kind::Unavailable => Some("Look whether it runs, and whether it can be reached from this site."),
         Kind::Protocol => Some(
             "Something else than the service may have answered: look at its endpoint and at what stands in front of it.",
         ),
-        // The words of the service are all there is to say.
-        Kind::Conflict | Kind::Invalid | Kind::NotFound => None,
+        // The message says it already, or the words of the service are all there is to say.
+        Kind::Unauthorized | Kind::Conflict | Kind::Invalid | Kind::NotFound => None,
     }
 }
 

@@ -36,7 +36,7 @@ impl Case {
             troubles: Vec::new(),
             says,
             mappings: json!({}),
-            within: Duration::from_secs(15),
+            within: Duration::from_secs(30),
         }
     }
 
@@ -102,8 +102,16 @@ impl Case {
         );
         ensure!(took < self.within, "it took {took:?}");
         told(&ended, self.says)?;
-        ensure!(text(&ended, "error_message")?.ends_with(TAKEN_BACK), "{}", brief(&ended));
-        ensure!(ended["result_data"]["left_behind"] == json!([]), "{}", brief(&ended));
+        ensure!(
+            text(&ended, "error_message")?.ends_with(TAKEN_BACK),
+            "{}",
+            brief(&ended)
+        );
+        ensure!(
+            ended["result_data"]["left_behind"] == json!([]),
+            "{}",
+            brief(&ended)
+        );
         let shown = pair.here.get(&format!("/protection-groups/{group}")).await?;
         ensure!(shown["protection_group"]["status"] == "active", "{shown}");
         as_before(stack, &before, but).await?;
@@ -125,7 +133,9 @@ impl Case {
 
 pub fn stop_at_last() -> Trouble {
     let refused = json!({"forbidden": {"code": 403, "message": "Stopped at last."}});
-    Trouble::at("site-b", "GET os-volume_attachments").times(1).status(403, refused)
+    Trouble::at("site-b", "GET os-volume_attachments")
+        .times(1)
+        .status(403, refused)
 }
 
 /// Both clouds and both arrays are as they were, and the servers run.

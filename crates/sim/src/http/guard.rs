@@ -110,11 +110,7 @@ impl Guarded {
                 call.error = body;
                 Some(answer)
             }
-            Then::Act(Action::Page {
-                status,
-                text,
-                effect,
-            }) => {
+            Then::Act(Action::Page { status, text, effect }) => {
                 if effect {
                     self.run(request, &mut call).await?;
                 }
