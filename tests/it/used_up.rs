@@ -214,8 +214,8 @@ const TOO_LITTLE: &[(&str, &str, &str)] = &[
 
 /// Before anything was touched.
 fn in_prepare(ended: &Value) -> Result<()> {
-    ensure!(ended["steps_failed"] == json!(["prepare"]), "{}", brief(&ended));
-    ensure!(ended["progress"].as_u64() < Some(20), "{}", brief(&ended));
+    ensure!(ended["steps_failed"] == json!(["prepare"]), "{}", brief(ended));
+    ensure!(ended["progress"].as_u64() < Some(20), "{}", brief(ended));
     Ok(())
 }
 
