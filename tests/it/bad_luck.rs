@@ -366,3 +366,19 @@ async fn o8_trouble_behind_the_point_of_no_return_holds_up_and_takes_nothing_bac
     running(&["db-0", "web-0"]).await?;
     stack.nobody_panicked()
 }
+
+/// Volumes are imported by the tenant, and Cinder's policy doesn't let him: the clones go again, and everything else.
+#[tokio::test]
+async fn o12_a_tenant_who_may_not_import_finds_everything_as_it_was() -> Result<()> {
+    let stack = Stack::configured("[cinder]\nimport_as = tenant\n").await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    let says = &[
+        "volume_extension:volume_manage",
+        "/etc/cinder/policy.yaml",
+        "import_as = service",
+    ];
+    let case = Case::new("the tenant may not import", says);
+    case.taken_back(&stack, &pair, &group.id).await?;
+    stack.nobody_panicked()
+}
