@@ -2,10 +2,14 @@
 //! docs/requirements.md lists which tests prove which clause.
 
 mod access;
+mod bad_answers;
+mod bad_input;
+mod bad_luck;
 mod control;
 mod groups;
 mod harness;
 mod kill;
+mod lost_snapshots;
 mod operations;
 mod platform;
 mod preflight;
@@ -17,3 +21,4 @@ mod sites;
 mod storage;
 mod takeover;
 mod trusts;
+mod used_up;

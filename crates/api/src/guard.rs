@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -38,10 +39,14 @@ pub(crate) struct Guard {
 
 pub(crate) async fn check(
     State(guard): State<Guard>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
+    // Bytes that are no text are nothing's name.
+    let Ok(params) = params else {
+        return Fault::not_found("The resource could not be found.").into_response();
+    };
     let wanted = params
         .iter()
         .find(|(name, _)| *name == "project")

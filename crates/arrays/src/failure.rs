@@ -35,7 +35,10 @@ fn failed(host: &str, what: impl Display, error: fa::Error) -> PortError {
     let words = error.words.trim_end_matches('.');
     let message = match error.kind {
         Fa::Busy => format!("The array {host} is too busy to {what}: {words}."),
-        Fa::Unavailable | Fa::Unauthorized | Fa::Address => {
+        Fa::Unauthorized => {
+            format!("The array {host} could not be asked to {what}: {words}. Make its API token valid again.")
+        }
+        Fa::Unavailable | Fa::Address => {
             format!("The array {host} could not be asked to {what}: {words}.")
         }
         Fa::Ambiguous => format!("The array {host} was asked to {what}, but {words}."),

@@ -17,6 +17,19 @@ pub struct InvalidId {
     pub text: String,
 }
 
+/// As much of a foreign text as a message may repeat: nothing in it may move a cursor or end a line.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for letter in text.chars().take(80) {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
 macro_rules! uuid_ids {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
         $(#[$doc])*
@@ -33,7 +46,7 @@ macro_rules! uuid_ids {
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId { kind: $kind, text: text.chars().take(80).collect() })
+                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId { kind: $kind, text: shown(text) })
             }
         }
     )*};
@@ -82,7 +95,7 @@ macro_rules! cloud_ids {
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
                 let text = text.into();
                 if is_path_safe(&text) { Ok(Self(text)) } else {
-                    Err(InvalidId { kind: $kind, text: text.chars().take(80).collect() })
+                    Err(InvalidId { kind: $kind, text: shown(&text) })
                 }
             }
             pub fn as_str(&self) -> &str { &self.0 }

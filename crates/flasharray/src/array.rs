@@ -285,12 +285,15 @@ fn connecting(error: &Error) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(answer: &Answer, changes: bool) -> Result<T, Error> {
-    serde_json::from_slice(&answer.body).map_err(|error| {
-        let error = if changes {
-            Error::new(Kind::Ambiguous, "its answer to a change can't be read").caused_by(error)
-        } else {
-            Error::new(Kind::Protocol, "its answer can't be read").caused_by(error)
+    serde_json::from_slice(&answer.body).map_err(|cause| {
+        let json = serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_ok();
+        let error = match (changes, json) {
+            (true, _) => Error::new(Kind::Ambiguous, "its answer to a change can't be read"),
+            // Most likely a proxy's page in the array's place: that passes.
+            (false, false) => Error::new(Kind::Unavailable, "its answer is not JSON"),
+            (false, true) => Error::new(Kind::Protocol, "its answer is not in the form of an array's"),
         };
+        let error = error.caused_by(cause);
         Error {
             status: Some(answer.status.as_u16()),
             ..error

@@ -148,6 +148,7 @@ fn by_text(text: &str) -> Kind {
         ("does not exist", Kind::NotFound),
         ("No such volume or snapshot", Kind::NotFound),
         ("limit reached", Kind::Limit),
+        ("capacity", Kind::Limit),
     ];
     TEXTS
         .iter()
@@ -257,6 +258,7 @@ mod tests {
             Kind::Locked
         );
         assert_eq!(kind("Protection group target limit reached."), Kind::Limit);
+        assert_eq!(kind("The array does not have enough capacity."), Kind::Limit);
         assert_eq!(kind("Nonsense."), Kind::Invalid);
     }
 

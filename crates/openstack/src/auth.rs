@@ -175,11 +175,13 @@ async fn fetch(transport: &Transport, access: &Access, deadline: Instant) -> Por
             let scope = json!({"project": {
                 "name": credentials.project_name, "domain": {"name": credentials.project_domain_name}
             }});
-            sign_in(transport, access, credentials, scope, &[], deadline).await
+            let signed_in = sign_in(transport, access, credentials, scope, &[], deadline).await;
+            signed_in.map_err(|error| unknown_service(error, access))
         }
         Actor::Trust { trustee, trust_id } => {
             let scope = json!({"OS-TRUST:trust": {"id": trust_id.expose_secret()}});
-            sign_in(transport, access, trustee, scope, &[trust_id], deadline).await
+            let signed_in = sign_in(transport, access, trustee, scope, &[trust_id], deadline).await;
+            signed_in.map_err(|error| untrusted(error, access))
         }
         Actor::User { token, .. } => look_at(transport, access, token, deadline).await,
     }
@@ -261,6 +263,28 @@ async fn look_at(
 fn not_signed_in(mut error: PortError) -> PortError {
     if matches!(error.kind, Kind::Forbidden | Kind::NotFound) {
         error.kind = Kind::Unauthorized;
+    }
+    error
+}
+
+fn unknown_service(mut error: PortError, access: &Access) -> PortError {
+    if error.is(Kind::Unauthorized) {
+        error.message = format!(
+            "{}. The protector user of site '{}' is not let in with the credentials that are known here: the site's own protector.conf has them in [keystone_authtoken], and the other site is given them with `openstack protector site set`.",
+            error.message, access.site_name
+        );
+    }
+    error
+}
+
+/// The trustor is gone or lost his role, the trust was deleted, or the password is wrong: Keystone doesn't tell
+/// these apart, so all are named.
+fn untrusted(mut error: PortError, access: &Access) -> PortError {
+    if error.is(Kind::Unauthorized) {
+        error.message = format!(
+            "The tenant's trust at site '{}' gives no token any more: its user was deleted, disabled or lost his role, or the trust was removed ({}). Any member of the project renews it with `openstack protector protection-group sync-force`, signed in with a password.",
+            access.site_name, error.message
+        );
     }
     error
 }

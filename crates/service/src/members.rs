@@ -29,8 +29,9 @@ impl Service {
         statement: &Statement,
     ) -> Result<(Group, MemberId)> {
         let mut group = self.modifiable(caller, group, statement).await?;
-        self.check_unprotected(&instance).await?;
+        // Whose server it is comes first: another project's must look as if it didn't exist.
         let (server, disks) = self.disks(caller, &instance).await?;
+        self.check_unprotected(&instance).await?;
         self.check_recoverable(&group, &server, &disks)?;
 
         let backend = group.consistency_group.backend_name.clone();
@@ -142,7 +143,7 @@ impl Service {
                 .any(|member| member.instance_id == *instance)
         }) {
             Some(group) => Err(Error::conflict(format!(
-                "Server {instance} is protected already, by protection group '{}'.",
+                "Server {instance} is protected already, by protection group '{}': a server is in one group only. Remove it there first.",
                 group.document.name
             ))),
             None => Ok(()),
@@ -198,7 +199,7 @@ impl Service {
         let refuse = |why: String| Err(Error::Invalid(why));
         if !server.boots_from_volume {
             return refuse(format!(
-                "Server '{name}' has its root disk on the hypervisor (ephemeral), which the array does not replicate: only servers that boot from a volume can be protected."
+                "Server '{name}' has its root disk on the hypervisor (ephemeral), which the array does not replicate: only servers that boot from a volume can be protected. Make a volume of its disk, boot a new server from that, and add the new one."
             ));
         }
         if disks.is_empty() {
@@ -226,20 +227,20 @@ impl Service {
             .collect();
         if !others.is_empty() {
             return refuse(format!(
-                "volume type mismatch: the protection group protects volumes of type '{wanted}'; of another type: {}.",
+                "volume type mismatch: the protection group protects volumes of type '{wanted}'; of another type: {}. Retype them, detach them, or add the server to a protection group of their type.",
                 others.join(", ")
             ));
         }
         for (_, volume) in disks {
             if volume.encrypted {
                 return refuse(format!(
-                    "Volume {} is encrypted: Cinder can't take it over on the other site.",
+                    "Volume {} is encrypted: Cinder can't take it over on the other site. Move its data to a volume of a type without encryption, then add the server.",
                     volume.id
                 ));
             }
             if volume.multiattach || volume.attached_to.len() > 1 {
                 return refuse(format!(
-                    "Volume {} is (or can be) attached to several servers, which is not supported.",
+                    "Volume {} is (or can be) attached to several servers, which is not supported. Retype it to a type without multiattach, then add the server.",
                     volume.id
                 ));
             }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use protector_domain::IllegalTransition;
-use protector_ports::{AccessError, Class, PortError, StoreError};
+use protector_ports::{AccessError, Class, Kind, PortError, StoreError};
 use protector_saga::{FailureClass, StepFailure};
 
 pub(crate) type StepResult<T> = Result<T, StepFailure>;
@@ -22,16 +22,43 @@ pub(crate) fn retryable(message: impl Into<String>) -> StepFailure {
     }
 }
 
-/// A call that failed fails its step.
+/// A call that failed fails its step, and says how that can be mended.
 pub(crate) fn failed(error: PortError) -> StepFailure {
+    let message = match remedy(error.kind) {
+        Some(remedy) => format!("{} {remedy}", full(&error.message)),
+        None => error.message,
+    };
     let class = match error.class {
         Class::Retryable => FailureClass::Retryable,
         Class::Permanent => FailureClass::Permanent,
         Class::Ambiguous => FailureClass::Ambiguous,
     };
-    StepFailure {
-        class,
-        message: error.message,
+    StepFailure { class, message }
+}
+
+/// What helps, where the kind of a failure tells. Nothing of starting again: that depends on how the operation ends.
+fn remedy(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Quota => Some("Make room there: raise the limit, or free what nobody needs."),
+        Kind::Forbidden => Some(
+            "Its policy or the user's roles don't allow it: an administrator of that site can change them.",
+        ),
+        Kind::Unavailable => Some("Look whether it runs, and whether it can be reached from this site."),
+        Kind::Protocol => Some(
+            "Something else than the service may have answered: look at its endpoint and at what stands in front of it.",
+        ),
+        // The message says it already, or the words of the service are all there is to say.
+        Kind::Unauthorized | Kind::Conflict | Kind::Invalid | Kind::NotFound => None,
+    }
+}
+
+/// A text as a sentence that another one may follow.
+pub(crate) fn full(text: &str) -> String {
+    let text = text.trim_end();
+    if text.is_empty() || text.ends_with(['.', '!', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
     }
 }
 

@@ -11,6 +11,7 @@
 //! * [`Pair`]: the same user at both sites, with the way that a change takes to both;
 //! * [`Simulation`]: the control interface;
 //! * [`database`]: what lies in a site's database;
+//! * [`Trouble`]: what calls meet instead of an answer; [`Case`]: a failover that meets it and is taken back;
 //! * [`state`]: what two looks at the whole world differ in.
 
 pub mod array;
@@ -20,11 +21,15 @@ pub mod programs;
 pub mod protection;
 pub mod refused;
 mod session;
+pub mod setback;
 mod simulation;
 pub mod stack;
 pub mod state;
+mod trouble;
 
 pub use pair::Pair;
 pub use protection::{names, text};
 pub use session::Session;
+pub use setback::Case;
 pub use stack::{Site, Stack};
+pub use trouble::Trouble;

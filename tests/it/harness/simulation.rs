@@ -82,14 +82,18 @@ impl Simulation {
         Ok(())
     }
 
-    /// How many calls the rules of a place have hit.
-    pub async fn hits(&self, where_: &str) -> Result<u64> {
+    async fn rules(&self, where_: &str) -> Result<Vec<Value>> {
         let path = format!("{where_}/faults");
         let faults = match where_.starts_with("fa-") {
             true => self.array(Method::GET, &path, None).await?,
             false => self.site(Method::GET, &path, None).await?,
         };
-        let rules = faults["rules"].as_array().cloned().unwrap_or_default();
+        Ok(faults["rules"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// How many calls the rules of a place have hit.
+    pub async fn hits(&self, where_: &str) -> Result<u64> {
+        let rules = self.rules(where_).await?;
         Ok(rules.iter().filter_map(|rule| rule["fired"].as_u64()).sum())
     }
 
@@ -107,6 +111,21 @@ impl Simulation {
             knocks += usize::try_from(connections)?;
         }
         Ok(knocks)
+    }
+
+    /// The rules of a place that have hit nothing.
+    pub async fn idle_rules(&self, where_: &str) -> Result<Vec<String>> {
+        let rules = self.rules(where_).await?;
+        let idle = rules.iter().filter(|rule| rule["fired"] == 0);
+        Ok(idle.map(Value::to_string).collect())
+    }
+
+    /// Time goes by in a cloud.
+    pub async fn pass(&self, site: &str, time: std::time::Duration) -> Result<()> {
+        let body = json!({"millis": u64::try_from(time.as_millis())?});
+        self.site(Method::POST, &format!("{site}/advance"), Some(&body))
+            .await?;
+        Ok(())
     }
 
     /// End all disturbances.

@@ -419,3 +419,17 @@ async fn protector(
     site.answers().await?;
     Ok(site)
 }
+
+impl Stack {
+    /// No program has stumbled over what it met.
+    pub fn nobody_panicked(&self) -> Result<()> {
+        for site in [&self.a, &self.b] {
+            for program in ["protector-api", "protector-engine"] {
+                let said = std::fs::read_to_string(site.directory.join(format!("{program}.out")))?;
+                let line = said.lines().find(|line| line.contains("panicked at"));
+                ensure!(line.is_none(), "{program} at {}: {line:?}", site.name);
+            }
+        }
+        Ok(())
+    }
+}

@@ -286,14 +286,16 @@ class Client(adapter.Adapter):
 
     def tenant_mapping(self, mapping_id):
         return self.call(
-            'GET', '/tenant-mappings/' + mapping_id)['tenant_mapping']
+            'GET', '/tenant-mappings/' + _id('tenant mapping', mapping_id)
+        )['tenant_mapping']
 
     def tenant_mapping_create(self, row):
         return self.call('POST', '/tenant-mappings',
                          {'tenant_mapping': row})['tenant_mapping']
 
     def tenant_mapping_delete(self, mapping_id):
-        self.call('DELETE', '/tenant-mappings/' + mapping_id)
+        self.call('DELETE', '/tenant-mappings/' + _id('tenant mapping',
+                                                      mapping_id))
 
     # -- groups ------------------------------------------------------------
 
@@ -428,11 +430,20 @@ class Client(adapter.Adapter):
         return self.list('/operations', 'operations', filters, limit=limit)
 
     def operation(self, operation_id):
-        return self.call('GET', '/operations/' + operation_id)['operation']
+        return self.call('GET', '/operations/' + _id(
+            'operation', operation_id))['operation']
 
     def operation_action(self, operation_id, name, options=None):
-        return self.call('POST', '/operations/%s/action' % operation_id,
-                         {name: options or {}})['operation']
+        return self.call('POST', '/operations/%s/action' % _id(
+            'operation', operation_id), {name: options or {}})['operation']
+
+
+def _id(noun, typed):
+    """An id as it was typed: in a URL it must not lead anywhere else."""
+    if not re.match(r'^[0-9A-Za-z_-]{1,64}$', typed):
+        raise exceptions.NoSuch(
+            "No %s with the ID '%s' exists." % (noun, typed))
+    return typed
 
 
 def _one(rows, noun, ref):

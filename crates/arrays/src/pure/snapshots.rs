@@ -1,17 +1,23 @@
 //! Snapshots of a group, and their replicas on the target.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use protector_flasharray as fa;
 use protector_flasharray::{GroupSnapshot, Kind as Fa, Transfer};
 use protector_ports::array::{ArrayAccess, ArrayPair, Replica};
 use protector_ports::{Kind, PortError, PortResult};
+use tokio::time::Instant;
 
 use super::PureDriver;
 use super::groups::pick;
 use crate::failure::{Explain, conflict};
 use crate::names;
+
+/// A snapshot shows on the target as soon as it is begun to be sent.
+const ARRIVAL: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(250);
 
 impl PureDriver {
     pub(super) async fn take_snapshot(&self, pair: &ArrayPair, group: &str, suffix: &str) -> PortResult<()> {
@@ -123,21 +129,42 @@ impl PureDriver {
         Ok(replicas)
     }
 
-    /// An array that is out of reach doesn't save the other one's snapshot.
+    /// An array that is out of reach doesn't save the other one's snapshot. One that is still on its way shows on
+    /// the target only when it arrives: it is waited for, as nobody looks for it later.
     pub(super) async fn drop_snapshot(&self, pair: &ArrayPair, group: &str, suffix: &str) -> PortResult<()> {
         names::check_group(group)?;
         names::check_suffix(suffix)?;
         let name = format!("{group}.{suffix}");
         let at_source = match self.handle(&pair.source) {
-            Ok(source) => destroy(&source, &name).await,
+            Ok(source) => withdraw(&source, &name).await,
             Err(error) => Err(error),
         };
+        let on_its_way = *at_source.as_ref().unwrap_or(&false);
         let target = self.handle(&pair.target)?;
         let at_target = match self.source_name(pair, &target, group).await {
-            Ok(source_name) => destroy(&target, &names::on_target(&source_name, &name)).await,
+            Ok(source_name) => {
+                self.destroy_arrival(&target, &names::on_target(&source_name, &name), on_its_way)
+                    .await
+            }
             Err(error) => Err(error),
         };
-        at_source.and(at_target)
+        at_source.map(drop).and(at_target)
+    }
+
+    async fn destroy_arrival(&self, target: &fa::Array, name: &str, on_its_way: bool) -> PortResult<()> {
+        let end = Instant::now() + ARRIVAL;
+        while !destroy(target, name).await? && on_its_way {
+            if Instant::now() >= end {
+                tracing::warn!(
+                    array = target.host(),
+                    snapshot = name,
+                    "a snapshot that is not wanted any more did not arrive; if it does, it stays until its retention ends"
+                );
+                break;
+            }
+            tokio::time::sleep(LOOK.min(self.config.announce_poll)).await;
+        }
+        Ok(())
     }
 }
 
@@ -158,16 +185,25 @@ async fn taken(source: &fa::Array, name: &str) -> PortResult<bool> {
     }
 }
 
-async fn destroy(array: &fa::Array, name: &str) -> PortResult<()> {
+/// Destroys it where it was taken; whether it may still be on its way to the target.
+async fn withdraw(source: &fa::Array, name: &str) -> PortResult<bool> {
+    let what = format!("say how far the snapshot {name} has come");
+    let transfer = source.transfer(name).await.explain(source, what)?;
+    let has_arrived = transfer.is_some_and(|transfer| transfer.completed.is_some());
+    Ok(destroy(source, name).await? && !has_arrived)
+}
+
+/// Whether it was there, destroyed or not.
+async fn destroy(array: &fa::Array, name: &str) -> PortResult<bool> {
     let what = format!("destroy the snapshot {name}");
     match array.group_snapshot(name).await.explain(array, &what)? {
-        None => return Ok(()),
-        Some(snapshot) if snapshot.is_destroyed() => return Ok(()),
+        None => return Ok(false),
+        Some(snapshot) if snapshot.is_destroyed() => return Ok(true),
         Some(_) => {}
     }
     match array.destroy_group_snapshot(name).await {
-        Err(error) if matches!(error.kind, Fa::NotFound | Fa::Destroyed) => Ok(()),
-        other => other.explain(array, what),
+        Err(error) if matches!(error.kind, Fa::NotFound | Fa::Destroyed) => Ok(true),
+        other => other.explain(array, what).map(|()| true),
     }
 }
 

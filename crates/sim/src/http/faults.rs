@@ -28,6 +28,18 @@ pub enum Action {
         #[serde(default)]
         headers: Map<String, Value>,
     },
+    /// Answered with this text, as what stands before a service may: a proxy's page, a wrong type, nothing.
+    Page {
+        /// The HTTP status.
+        status: u16,
+        /// The body as it is sent.
+        text: String,
+        /// Whether the service carries the call out before.
+        #[serde(default)]
+        effect: bool,
+    },
+    /// Answered with a success whose body doesn't come to an end; the service never sees the call.
+    Endless,
     /// The service carries the call out; then the connection is dropped without an answer.
     LostAnswer,
     /// The service carries the call out; the connection stays open and nothing comes back.
@@ -223,7 +235,7 @@ impl Faults {
             .map(Regex::new)
             .transpose()
             .map_err(RuleError::Path)?;
-        if let Action::Status { status, .. } = rule.action
+        if let Action::Status { status, .. } | Action::Page { status, .. } = rule.action
             && !(100..1000).contains(&status)
         {
             return Err(RuleError::Status(status));
@@ -387,6 +399,12 @@ mod tests {
     #[test]
     fn a_rule_reads_as_json_and_a_bad_one_is_refused() {
         let faults = Faults::default();
+        let page = r#"{"path":"/x$","times":1,"action":{"kind":"page","status":502,"text":"<html>"}}"#;
+        faults.add(serde_json::from_str(page).unwrap()).unwrap();
+        assert!(matches!(
+            then(&faults, "GET", "/x"),
+            Then::Act(Action::Page { effect: false, .. })
+        ));
         let rule = r#"{"path":"/login$","times":2,"action":{"kind":"status","status":429,"headers":{"retry-after":"1"}}}"#;
         faults.add(serde_json::from_str(rule).unwrap()).unwrap();
         assert!(matches!(

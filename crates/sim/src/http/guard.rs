@@ -110,6 +110,17 @@ impl Guarded {
                 call.error = body;
                 Some(answer)
             }
+            Then::Act(Action::Page { status, text, effect }) => {
+                if effect {
+                    self.run(request, &mut call).await?;
+                }
+                call.status = Some(status);
+                Some(page(status, Body::from(text))?)
+            }
+            Then::Act(Action::Endless) => {
+                call.status = Some(200);
+                Some(page(200, endless())?)
+            }
             Then::Act(Action::LostAnswer) => {
                 self.run(request, &mut call).await?;
                 None
@@ -152,6 +163,24 @@ impl Guarded {
         call.millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.calls.record(call);
     }
+}
+
+/// What isn't from the service, though it says that it were JSON.
+fn page(status: u16, body: Body) -> Result<Response<Body>, Dropped> {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = StatusCode::from_u16(status).map_err(|_| Dropped)?;
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(answer)
+}
+
+/// Blanks for ever: a parser of JSON has nothing to complain about.
+fn endless() -> Body {
+    let blanks = Bytes::from_static(&[b' '; 64 * 1024]);
+    Body::from_stream(futures::stream::repeat_with(move || {
+        Ok::<_, Infallible>(blanks.clone())
+    }))
 }
 
 /// An answer that the service had no part in.

@@ -1,16 +1,17 @@
 //! The servers: stopped here, made anew there, looked at, and the old ones locked.
 
 use protector_domain::{Member, PortId, ServerId, VolumeId};
+use protector_ports::PortError;
 use protector_ports::cloud::{NewPort, NewServer, Server};
-use protector_ports::error::Absent;
-use protector_saga::StepContext;
+use protector_ports::error::{Absent, Kind};
+use protector_saga::{StepContext, StepFailure};
 use serde_json::{Value, json};
 
 use super::facts::Facts;
 use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, member_mark, port_description};
 use super::preflight::TargetPlan;
 use super::{Failover, Manner, ServerRecord, VolumeRecord, recorded, step};
-use crate::failure::{OrFail, StepResult, While, permanent};
+use crate::failure::{OrFail, StepResult, While, failed, full, permanent};
 use crate::polling::until;
 
 impl Failover {
@@ -49,13 +50,7 @@ impl Failover {
         {
             return Ok(());
         }
-        let group = self.world.group(self.order.group).await?;
-        let access = self
-            .world
-            .directory
-            .tenant(self.order.source, &group)
-            .await
-            .or_fail()?;
+        let hand = self.hand(self.order.source).await?;
         let what = format!("stopping server '{}'", member.instance_name);
         // A stop that was asked for and not yet done would win over the start.
         let status = until(
@@ -64,13 +59,7 @@ impl Failover {
             self.world.options.server_patience,
             &what,
             async || {
-                let now = self
-                    .world
-                    .cloud
-                    .server(&access, &member.instance_id)
-                    .await
-                    .absent()
-                    .or_fail()?;
+                let now = self.server_by(&hand, &member.instance_id).await?;
                 Ok(match now {
                     None => Some(String::new()),
                     Some(server) if server.task_state.is_none() => Some(server.status),
@@ -84,11 +73,26 @@ impl Failover {
             _ => self
                 .world
                 .cloud
-                .start_server(&access, &member.instance_id)
+                .start_server(&hand.access, &member.instance_id)
                 .await
                 .or_fail()?,
         }
-        self.wait_source(context, member, "ACTIVE", "starting").await
+        // The list that all wait for is the tenant's.
+        if !hand.stands_in {
+            return self.wait_source(context, member, "ACTIVE", "starting").await;
+        }
+        let what = format!("starting server '{}'", member.instance_name);
+        until(
+            context,
+            self.world.options.poll,
+            self.world.options.server_patience,
+            &what,
+            async || {
+                let now = self.server_by(&hand, &member.instance_id).await?;
+                is_at_rest(now.as_ref(), "ACTIVE", &what)
+            },
+        )
+        .await
     }
 
     async fn wait_source(
@@ -106,14 +110,8 @@ impl Failover {
             &what,
             async || {
                 let servers = self.source_servers().await?;
-                match servers.iter().find(|server| server.id == member.instance_id) {
-                    Some(server) if server.status == wanted && server.task_state.is_none() => Ok(Some(())),
-                    Some(server) if server.status == "ERROR" => Err(permanent(format!(
-                        "{what} failed: Nova put it into status ERROR{}",
-                        fault(server)
-                    ))),
-                    _ => Ok(None),
-                }
+                let now = servers.iter().find(|server| server.id == member.instance_id);
+                is_at_rest(now, wanted, &what)
             },
         )
         .await
@@ -161,9 +159,10 @@ impl Failover {
                 project_id: port.by_service.then(|| plan.project.clone()),
             };
             let access = if port.by_service { &service } else { &tenant };
-            let created = world.cloud.create_port(access, &new).await.or_fail();
+            let created = world.cloud.create_port(access, &new).await;
             made.push(
                 created
+                    .map_err(port_refused)
                     .during(format!("creating a port for server '{}'", member.instance_name))?
                     .id,
             );
@@ -300,13 +299,7 @@ impl Failover {
     }
 
     pub(super) async fn delete_server(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
-        let group = self.world.group(self.order.group).await?;
-        let tenant = self
-            .world
-            .directory
-            .tenant(self.order.target, &group)
-            .await
-            .or_fail()?;
+        let hand = self.hand(self.order.target).await?;
         let what = format!("removing the new server '{}'", member.instance_name);
         until(
             context,
@@ -314,13 +307,13 @@ impl Failover {
             self.world.options.server_patience,
             &what,
             async || {
-                let Some(server) = self.twin(member).await? else {
+                let Some(server) = self.twin_by(&hand, member).await? else {
                     return Ok(Some(()));
                 };
                 if server.task_state.as_deref() != Some("deleting") {
                     self.world
                         .cloud
-                        .delete_server(&tenant, &server.id)
+                        .delete_server(&hand.access, &server.id)
                         .await
                         .or_fail()?;
                 }
@@ -418,9 +411,37 @@ impl Failover {
     }
 }
 
+/// Whether a server has come to the wanted status.
+fn is_at_rest(server: Option<&Server>, wanted: &str, what: &str) -> StepResult<Option<()>> {
+    match server {
+        Some(server) if server.status == wanted && server.task_state.is_none() => Ok(Some(())),
+        Some(server) if server.status == "ERROR" => Err(permanent(format!(
+            "{what} failed: Nova put it into status ERROR{}",
+            fault(server)
+        ))),
+        _ => Ok(None),
+    }
+}
+
 fn fault(server: &Server) -> String {
     server
         .fault
         .as_ref()
         .map_or_else(String::new, |fault| format!(": {fault}"))
+}
+
+/// An address that was free at the preflight may be taken by now.
+fn port_refused(error: PortError) -> StepFailure {
+    let taken = error.is(Kind::Conflict);
+    let failure = failed(error);
+    if !taken {
+        return failure;
+    }
+    StepFailure {
+        message: format!(
+            "{} Free the address there, or map the network to another one with --network-mapping.",
+            full(&failure.message)
+        ),
+        ..failure
+    }
 }

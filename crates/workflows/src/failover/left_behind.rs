@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::names::{OPERATION_KEY, operation_mark, transfer_prefix};
+use super::stand_in::Hand;
 use super::{Failover, split, step};
 use crate::failure::{OrFail, StepResult, While, permanent};
 
@@ -154,7 +155,7 @@ impl Failover {
 
     async fn remnants(&self, state: &State, site: &str) -> StepResult<Vec<Remnant>> {
         let service = self.world.directory.service(self.order.target).await.or_fail()?;
-        let tenant = self.target_tenant().await?;
+        let hand = self.hand(self.order.target).await?;
         // Others may write what they like into their descriptions; theirs is not ours to tell.
         let group = self.world.group(self.order.group).await?;
         let importer = self.world.cloud.owner(&service).await.or_fail()?.project_id;
@@ -174,7 +175,7 @@ impl Failover {
         let (in_cinder, on_network, at_compute, keypairs, on_array) = tokio::try_join!(
             self.volumes_left(&service, &ours, &remnant),
             self.ports_left(&service, &ours, &remnant),
-            self.servers_left(&tenant, &remnant),
+            self.servers_left(&hand, &remnant),
             self.keypairs_left(state, &remnant),
             self.array_volumes_left(&remnant),
         )?;
@@ -230,9 +231,9 @@ impl Failover {
             .collect())
     }
 
-    async fn servers_left(&self, tenant: &Access, remnant: &Make<'_>) -> StepResult<Vec<Remnant>> {
+    async fn servers_left(&self, hand: &Hand, remnant: &Make<'_>) -> StepResult<Vec<Remnant>> {
         let operation = self.order.operation.to_string();
-        let servers = self.world.cloud.servers(tenant, false).await.or_fail();
+        let servers = self.servers_by(hand).await;
         let servers = servers.during("looking for servers")?.into_iter();
         Ok(servers
             .filter(|server: &Server| server.metadata.get(OPERATION_KEY) == Some(&operation))

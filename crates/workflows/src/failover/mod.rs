@@ -24,6 +24,7 @@ mod plans;
 mod preflight;
 mod progress;
 mod settle;
+mod stand_in;
 mod storage;
 mod trouble;
 mod unplanned;

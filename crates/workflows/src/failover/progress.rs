@@ -10,7 +10,12 @@ use super::partial::{Committed, given_up_at};
 use super::preflight::TargetPlan;
 use super::unplanned::{Choice, data_of};
 use super::{Failover, ServerRecord, recorded, step};
-use crate::failure::{OrFail, StepResult, permanent};
+use crate::failure::{OrFail, StepResult, full, permanent};
+
+/// What a user is told of an operation that ended with nothing done, and nothing left.
+const TAKEN_BACK: &str =
+    "Everything that the operation had done was taken back. When the cause is removed, start it again.";
+const AGAIN: &str = "When the cause is removed, start the operation again.";
 
 /// How it ended, and what of it is still there.
 pub(super) struct Ending {
@@ -39,7 +44,7 @@ impl Failover {
         let now = self.world.clock.now();
         operation.started_at.get_or_insert(now);
         operation.waiting_for = state.waiting_for_operator().map(|_| "operator".to_owned());
-        operation.error_message = state.first_error().map(|(_, message)| message.to_owned());
+        operation.error_message = self.trouble(state);
         operation.steps = state
             .steps()
             .map(|(node, step)| report(state, node, step))
@@ -107,14 +112,36 @@ impl Failover {
             }
             if let Some(left_behind) = left_behind {
                 operation.result_data = left_behind.result();
-                if let Some(told) = left_behind.told() {
+                let end = match (left_behind.told(), outcome) {
+                    (None, Outcome::RolledBack) => Some(TAKEN_BACK.to_owned()),
+                    (Some(told), Outcome::RolledBack) => Some(format!("{told} {AGAIN}")),
+                    (told, _) => told,
+                };
+                if let Some(end) = end {
                     operation.error_message = Some(match operation.error_message.take() {
-                        Some(error) => format!("{error} {told}"),
-                        None => told,
+                        Some(error) => format!("{} {end}", full(&error)),
+                        None => end,
                     });
                 }
             }
         }
+    }
+
+    /// What went wrong, and who has to do what where the operation doesn't go on by itself.
+    fn trouble(&self, state: &State) -> Option<String> {
+        let first = state.first_error().map(|(_, message)| message.to_owned());
+        let Some(stuck) = state.waiting_for_operator() else {
+            return first;
+        };
+        let before = match first {
+            Some(first) if !stuck.contains(&first) => format!("{} ", full(&first)),
+            _ => String::new(),
+        };
+        let id = self.order.operation;
+        Some(format!(
+            "{before}The operation waits for an operator, because {} When that is mended, go on with `openstack protector operation retry {id}`; `openstack protector operation resolve {id} --decision accept` goes on without it.",
+            full(&stuck)
+        ))
     }
 
     /// Who isn't there, where the others are.

@@ -2,6 +2,7 @@
 
 use protector_domain::VolumeId;
 use protector_ports::array::{ArrayAccess, ArrayPair};
+use protector_ports::error::Kind;
 use protector_saga::StepContext;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::names::{Disk, clone_name, disks, mark, suffix};
 use super::trouble::no_snapshot;
 use super::unplanned::Choice;
 use super::{Failover, Manner, VolumeRecord, recorded, step};
-use crate::failure::{OrFail, StepResult, permanent};
+use crate::failure::{OrFail, StepResult, failed, full, permanent};
 use crate::polling::until;
 
 impl Failover {
@@ -129,7 +130,13 @@ impl Failover {
                 &mark(&self.order, disk),
             )
             .await
-            .or_fail()?;
+            .map_err(|error| match error.is(Kind::NotFound) {
+                true => permanent(format!(
+                    "{} The snapshot was destroyed while it was needed, and volumes of different snapshots are never mixed: started again, the operation takes another snapshot.",
+                    full(&error.message)
+                )),
+                false => failed(error),
+            })?;
         Ok(json!({ "name": name }))
     }
 

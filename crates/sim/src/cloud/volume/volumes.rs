@@ -147,7 +147,9 @@ pub(super) fn brief(world: &World, ask: &Ask, volume: &Volume) -> Value {
 pub(in super::super) fn build(world: &World, project: &str, user: &str, name: &str, type_id: &str) -> Volume {
     let stamp = world.stamp_micros();
     let replicated = world.volume.is_async(type_id);
+    let kind = world.volume.types.get(type_id);
     Volume {
+        encrypted: kind.is_some_and(|kind| kind["encryption"].is_object()),
         id: uuid(),
         name: name.to_owned(),
         project_id: project.to_owned(),
