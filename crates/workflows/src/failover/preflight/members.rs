@@ -120,19 +120,30 @@ impl Failover {
         let Some(name) = &member.server.key_name else {
             return Ok(None);
         };
-        let wanted = self.order.mappings.keypairs.get(name).unwrap_or(name);
         let has = async |name: &str| {
             let known = self.world.cloud.keypair(tenant, name, None).await;
             known.absent().or_fail().map(|known| known.is_some())
         };
-        match (has(wanted).await?, &member.keypair) {
-            (true, _) => Ok(Some((wanted.clone(), true))),
-            (false, Some(_)) => Ok(Some((name.clone(), wanted != name && has(name).await?))),
-            (false, None) => Err(found(
+        let mapped = self.order.mappings.keypairs.get(name);
+        let wanted = mapped.unwrap_or(name);
+        let (server, site) = (&member.server.name, &tenant.site_name);
+        match (has(wanted).await?, mapped, &member.keypair) {
+            (true, _, _) => Ok(Some((wanted.clone(), true))),
+            (false, None, Some(_)) => Ok(Some((name.clone(), false))),
+            // Whoever asks for another key doesn't want the old one.
+            (false, Some(_), _) => Err(found(
                 Check::Keypair,
                 format!(
-                    "Keypair '{name}' of server '{}' can't be read at the source and does not exist as '{wanted}' at site '{}'.",
-                    member.server.name, tenant.site_name
+                    "Keypair '{wanted}', which the mapping names for server '{server}', does not exist at site '{site}'."
+                ),
+                format!(
+                    "Create it there as the user who gave the trust, or leave --keypair-mapping {name}= away."
+                ),
+            )),
+            (false, None, None) => Err(found(
+                Check::Keypair,
+                format!(
+                    "Keypair '{name}' of server '{server}' can't be read at the source and does not exist at site '{site}'."
                 ),
                 format!("Create it there, or map another with --keypair-mapping {name}=KEYPAIR."),
             )),

@@ -203,7 +203,7 @@ impl Failover {
                                 owner => owner,
                             }
                         ),
-                        "Free it, or map the network to another one.",
+                        "Free it, or map the network to another one with --network-mapping.",
                     ));
                 }
                 if other.mac_address.eq_ignore_ascii_case(&wanted.mac_address) {
@@ -213,7 +213,7 @@ impl Failover {
                             "MAC address {} of server '{}' is taken at site '{site}' by port {} on the same network.",
                             wanted.mac_address, member.instance_name, other.id
                         ),
-                        "Delete that port, or map the network to another one.",
+                        "Delete that port, or map the network to another one with --network-mapping.",
                     ));
                 }
             }
