@@ -78,11 +78,12 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
             (Arc::new(publisher), Some(task))
         }
     };
+    let cloud = parts::cloud(config)?;
     let service = Service::new(
         store.clone(),
-        parts::cloud(config)?,
+        cloud.clone(),
         Arc::new(SystemClock),
-        parts::directory(config, store.clone(), local)?,
+        parts::directory(config, store.clone(), cloud, local)?,
         Options {
             trust_roles: config.get(&opt::TRUST_ROLES),
             group_type: config.get(&opt::GROUP_TYPE),

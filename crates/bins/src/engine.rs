@@ -43,12 +43,13 @@ async fn run(config: &Config) -> Result<()> {
         privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),
         ..Options::default()
     };
+    let cloud = parts::cloud(config)?;
     let workflows = Workflows::new(
         store.clone(),
-        parts::cloud(config)?,
+        cloud.clone(),
         parts::array(config)?,
         Arc::new(SystemClock),
-        parts::directory(config, store.clone(), local)?,
+        parts::directory(config, store.clone(), cloud, local)?,
         options,
     );
     let owner = Owner(format!(

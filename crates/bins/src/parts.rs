@@ -231,6 +231,7 @@ pub(crate) fn own_credentials(config: &Config) -> Result<(KeystoneSettings, Cred
 pub(crate) fn directory(
     config: &Config,
     store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
     local: protector_domain::SiteId,
 ) -> Result<Directory> {
     let (_, credentials) = own_credentials(config)?;
@@ -253,7 +254,7 @@ pub(crate) fn directory(
         configured.insert(name, credentials);
     }
     let timeout = Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs());
-    Ok(Directory::new(store, local, credentials, configured, timeout))
+    Ok(Directory::new(store, cloud, local, credentials, configured, timeout))
 }
 
 #[cfg(test)]

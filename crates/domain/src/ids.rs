@@ -54,8 +54,30 @@ uuid_ids! {
     OperationId = "operation";
     /// A journalled piece of work.
     SagaId = "saga";
+    /// A secret in a site's Barbican.
+    SecretId = "Barbican secret";
     /// A link between a project here and one on another site.
     TenantMappingId = "tenant mapping";
+}
+
+impl SecretId {
+    /// From what users have: the secret's id, or the address by which Barbican names it. Only the id is taken from
+    /// an address: which Barbican is asked, the catalog of the secret's site says and nobody else.
+    pub fn from_reference(text: &str) -> Result<Self, InvalidId> {
+        let whole = text.trim();
+        let path = whole.trim_end_matches('/');
+        let path = path.strip_suffix("/payload").unwrap_or(path);
+        let id = match path.rsplit_once('/') {
+            None => path,
+            Some((before, id)) if before.ends_with("/secrets") => id,
+            Some(_) => whole,
+        };
+        let refused = |_| InvalidId {
+            kind: "Barbican secret",
+            text: whole.chars().take(80).collect(),
+        };
+        id.parse().map_err(refused)
+    }
 }
 
 impl From<OperationId> for SagaId {

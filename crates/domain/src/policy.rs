@@ -2,14 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PolicyId, SiteId};
+use crate::ids::{PolicyId, SecretId, SiteId};
 
-/// One array of the pair. Its token is kept apart, sealed, and leaves the database only for the array itself.
+/// One array of the pair. Its token is kept apart, sealed, and leaves the database only for the array itself; or it
+/// stays where the tenant keeps it, and only the name of that place is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArraySide {
     pub site_id: SiteId,
     /// Management URL of the FlashArray.
     pub url: String,
+    /// The secret in that site's own Barbican that holds the token. Absent from documents that have none, as from
+    /// those of releases that didn't know it: their checksums stay what they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<SecretId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

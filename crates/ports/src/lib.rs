@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod error;
 pub mod secrets;
 pub mod store;
+mod token_cache;
 pub mod wakeup;
 
 pub use access::{AccessError, Directory};

@@ -24,7 +24,11 @@ impl Service {
         let target = group.document.peer_of(source).id;
         self.directory.service(target).await?;
         self.directory.tenant(target, &group).await?;
-        self.directory.arrays(&group, source).await?;
+        let trust = self.renewed_trust(caller, &group).await?;
+        self.directory
+            .renewed(source, trust.as_ref())
+            .arrays(&group, source)
+            .await?;
         let policy = group.document.policy.clone().ok_or_else(no_policy)?;
 
         let operation_id = OperationId(uuid::Uuid::new_v4());
@@ -65,7 +69,7 @@ impl Service {
                 format!("planned failover {operation_id} announced"),
             )
         };
-        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+        if let Some(trust) = trust {
             along.trusts = vec![(source, trust)];
         }
         self.store.update_group(&group, along).await?;

@@ -6,9 +6,10 @@
 
 use protector_domain::{
     FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation, OperationId,
-    OperationStatus, Work,
+    OperationStatus, Policy, Work,
 };
 use protector_ports::store::{Along, OperationFilter, Page};
+use secrecy::SecretString;
 
 use crate::error::{Error, Result};
 use crate::failover::{interval, no_policy};
@@ -33,7 +34,8 @@ impl Service {
         self.check_nothing_runs(&group).await?;
         let takeover = self.takeover(&group)?;
         let policy = group.document.policy.clone().ok_or_else(no_policy)?;
-        self.check_own_array(&group).await?;
+        let trust = self.renewed_trust(caller, &group).await?;
+        self.check_own_array(&group, &policy, trust.as_ref()).await?;
 
         let source = group.document.peer_of(here).id;
         let operation_id = OperationId(uuid::Uuid::new_v4());
@@ -70,7 +72,7 @@ impl Service {
             )),
             ..Along::default()
         };
-        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+        if let Some(trust) = trust {
             along.trusts = vec![(here, trust)];
         }
         self.store.update_group(&group, along).await?;
@@ -178,8 +180,17 @@ impl Service {
     }
 
     /// The token of the other site's array isn't needed: nobody answers there.
-    async fn check_own_array(&self, group: &Group) -> Result<()> {
+    async fn check_own_array(
+        &self,
+        group: &Group,
+        policy: &Policy,
+        trust: Option<&SecretString>,
+    ) -> Result<()> {
         let here = self.local_site();
+        if policy.side(here).is_some_and(|side| side.token_secret.is_some()) {
+            self.directory.renewed(here, trust).array(group, here).await?;
+            return Ok(());
+        }
         if self.store.array_token(group.id(), here).await?.is_some() {
             return Ok(());
         }

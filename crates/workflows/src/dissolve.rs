@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protector_domain::{GroupId, GroupStatus, VolumeId};
+use protector_domain::{GroupId, GroupStatus, PolicyStatus, VolumeId};
 use protector_ports::cloud::Actor;
 use protector_ports::error::Absent;
 use protector_ports::store::Along;
@@ -50,6 +50,9 @@ impl Dissolve {
         let pair = match self.world.directory.arrays(&group, here).await {
             // A policy that never was applied has nothing on the arrays.
             Err(AccessError::NoArrayToken { .. }) => return Ok(()),
+            Err(AccessError::TokenSecret { .. }) if group.policy_status == Some(PolicyStatus::Error) => {
+                return Ok(());
+            }
             other => other.or_fail()?,
         };
         let name = &policy.pure_pg_name;
