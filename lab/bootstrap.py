@@ -34,7 +34,8 @@ def ensure(kind, plural, body):
 
 
 roles = {role: ensure('role', 'roles', {'name': role})
-         for role in ('admin', 'service', 'manager', 'member', 'reader')}
+         for role in ('admin', 'service', 'manager', 'member', 'reader',
+                      'creator')}
 project = ensure('project', 'projects',
                  {'name': 'service', 'domain_id': 'default'})
 for name in ('glance', 'nova', 'placement', 'neutron', 'barbican', 'cinder',

@@ -2,6 +2,7 @@
 //! docs/requirements.md lists which tests prove which clause.
 
 mod access;
+mod barbican;
 mod control;
 mod groups;
 mod harness;

@@ -182,7 +182,6 @@ impl Fields {
         }
     }
 
-
     /// All of the object as one thing that carries its own shape.
     pub fn whole<T: DeserializeOwned>(self) -> Answer<T> {
         let at = self.at;

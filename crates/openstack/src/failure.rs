@@ -277,11 +277,12 @@ impl Fault {
         }
         // Barbican, which gives its code as a number and no message.
         if let (Some(Value::Number(_)), Some(Value::String(title))) = (top.get("code"), top.get("title")) {
-            let words = top.get("description").and_then(Value::as_str);
+            // It has no words about a path that it doesn't know.
+            let words = top.get("description").and_then(Value::as_str).and_then(cleaned);
             return Fault {
                 is_own: words.is_some(),
                 kind: None,
-                words: words.and_then(cleaned).or_else(|| cleaned(title)),
+                words: words.or_else(|| cleaned(title)),
             };
         }
         if let Some(Value::String(message)) = top.get("NeutronError") {
@@ -472,6 +473,7 @@ mod tests {
         for other in [
             "<html>404</html>",
             "",
+            r#"{"code": 404, "title": "Not Found", "description": ""}"#,
             r#"{"message": "The resource could not be found.<br /><br />\n", "code": "404 Not Found", "title": "Not Found"}"#,
         ] {
             assert_eq!(

@@ -64,8 +64,9 @@ fn advice(failure: &PortError) -> &'static str {
              secret with `openstack protector protection-group policy-create`"
         }
         (_, Kind::Forbidden, _) => {
-            "Who created the group, or renewed its trust, must be allowed to read it there: any `member` of the project that the \
-             secret is in is (in older releases `creator`, which has to be among default_trust_roles then), unless its ACL makes it private"
+            "Barbican's own policy wants role `creator` in the secret's project: the user who creates or renews the group's trust \
+             must have it, and default_trust_roles must name it. Or let the secret be read by that user in person: `openstack acl \
+             user add --user USER SECRET`"
         }
         (_, Kind::Unauthorized, _) => {
             "Any member of the project renews the trust with `openstack protector protection-group sync-force`"

@@ -87,12 +87,6 @@ impl Service {
     ) -> Result<Group> {
         check(&new)?;
         let mut group = self.modifiable(caller, group, statement).await?;
-        if group.document.policy.is_some() && group.policy_status != Some(PolicyStatus::Error) {
-            return Err(Error::conflict(format!(
-                "Protection group '{}' has a replication policy already.",
-                group.document.name
-            )));
-        }
         let synchronous = group.document.replication_type == ReplicationType::Sync;
         if synchronous && (new.replication_interval_seconds.is_some() || new.rpo_minutes.is_some()) {
             return Err(Error::Invalid(
@@ -102,7 +96,7 @@ impl Service {
         self.check_unbound(&group, &new).await?;
         let (primary, secondary) = (group.document.primary_site.id, group.document.secondary_site.id);
         let trust = self.renewed_trust(caller, &group).await?;
-        group.document.policy = Some(Policy {
+        let mut policy = Policy {
             id: PolicyId(uuid::Uuid::new_v4()),
             primary: ArraySide {
                 site_id: primary,
@@ -120,16 +114,31 @@ impl Service {
                     .unwrap_or(DEFAULT_INTERVAL_SECONDS),
             ),
             rpo_minutes: (!synchronous).then_some(new.rpo_minutes.unwrap_or(DEFAULT_RPO_MINUTES)),
-        });
+        };
+        let mut bind = true;
+        match (&group.document.policy, group.policy_status) {
+            (None, _) | (_, Some(PolicyStatus::Error)) => {}
+            (Some(held), Some(PolicyStatus::Active)) if keeps_its_token_elsewhere(held, &policy) => {
+                policy.id = held.id;
+                bind = false;
+            }
+            _ => {
+                return Err(Error::conflict(format!(
+                    "Protection group '{}' has a replication policy already.",
+                    group.document.name
+                )));
+            }
+        }
+        group.document.policy = Some(policy);
         self.try_own_secret(caller, &group, trust.as_ref()).await?;
-        group.policy_status = Some(PolicyStatus::Applying);
-        group.policy_reason = None;
+        if bind {
+            group.policy_status = Some(PolicyStatus::Applying);
+            group.policy_reason = None;
+        }
         self.touch(&mut group);
+        let work = Work::BindArrays { group: group.id() };
         let mut along = Along {
-            saga: Some(saga(
-                Work::BindArrays { group: group.id() },
-                uuid::Uuid::new_v4(),
-            )?),
+            saga: bind.then(|| saga(work, uuid::Uuid::new_v4())).transpose()?,
             array_tokens: [
                 new.primary_fa_token.itself(primary),
                 new.secondary_fa_token.itself(secondary),
@@ -195,6 +204,17 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// The same policy but for the secrets that hold its tokens: nothing changes on the arrays.
+fn keeps_its_token_elsewhere(held: &Policy, new: &Policy) -> bool {
+    let mut same = new.clone();
+    same.id = held.id;
+    let differs = (same.primary.token_secret, same.secondary.token_secret)
+        != (held.primary.token_secret, held.secondary.token_secret);
+    same.primary.token_secret = held.primary.token_secret;
+    same.secondary.token_secret = held.secondary.token_secret;
+    differs && same == *held
 }
 
 fn tidy(url: &str) -> String {

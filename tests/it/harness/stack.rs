@@ -103,6 +103,16 @@ impl Site {
         Ok(())
     }
 
+    /// End api and engine and start them again: what they had in memory only is gone.
+    pub async fn restart(&mut self) -> Result<()> {
+        for program in [self.engine.take(), self.api.take()].into_iter().flatten() {
+            program.kill().await?;
+        }
+        self.api = Some(self.program("protector-api")?);
+        self.start_engine()?;
+        self.answers().await
+    }
+
     /// The processes of its api and engine.
     pub fn pids(&self) -> Result<Vec<u32>> {
         [&self.api, &self.engine]
