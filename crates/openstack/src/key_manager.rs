@@ -15,9 +15,9 @@ const LONGEST_TOKEN: usize = 256;
 /// The payload, if it is one short line of printable characters. Whatever else a secret may hold (a key, a certificate)
 /// nobody has a reason to have sent anywhere.
 pub(crate) async fn payload(session: &Session<'_>, id: SecretId) -> PortResult<SecretString> {
-    let id = id.to_string();
+    let secret = id.to_string();
     let call = session
-        .get(KeyManager, "read secret", &["secrets", &id, "payload"])
+        .get(KeyManager, "read secret", &["secrets", &secret, "payload"])
         .header(ACCEPT, HeaderValue::from_static("text/plain"))
         .at_most(LONGEST)
         .with_secret_answer();
