@@ -17,7 +17,9 @@ async fn grant(stack: &Stack, role: &str) -> Result<()> {
     for site in [&stack.a, &stack.b] {
         let admin = site.sign_in("admin").await?;
         let id = async |what: &str, name: &str| -> Result<String> {
-            let found = admin.listed("identity", &format!("/{what}?name={name}"), what).await?;
+            let found = admin
+                .listed("identity", &format!("/{what}?name={name}"), what)
+                .await?;
             let first = found.first().with_context(|| format!("no {name} in {what}"))?;
             Ok(text(first, "id")?.to_owned())
         };
@@ -58,13 +60,21 @@ async fn protected(stack: &Stack, pair: &Pair, name: &str, policy: &Value) -> Re
     let id = stack.bare_group(pair, name).await?;
     let path = format!("/protection-groups/{id}/policy");
     pair.modify(&id, Method::POST, &path, Some(policy), 202).await?;
-    let bound = pair.until(&path, "policy", |policy| policy["status"] != "applying").await?;
+    let bound = pair
+        .until(&path, "policy", |policy| policy["status"] != "applying")
+        .await?;
     ensure!(bound["status"] == "active", "{bound:#}");
     let label = format!("{name}-0");
-    let server = stack.simulation.boot("site-a", &label, 2, "replicated-ssd").await?;
+    let server = stack
+        .simulation
+        .boot("site-a", &label, 2, "replicated-ssd")
+        .await?;
     for device in stack.simulation.devices("site-a", &server).await? {
         let marker = format!("{label} {device}");
-        stack.simulation.write("site-a", &server, &device, &marker).await?;
+        stack
+            .simulation
+            .write("site-a", &server, &device, &marker)
+            .await?;
     }
     stack.member(pair, &id, &server).await?;
     for side in [pair, &pair.reversed()] {
@@ -98,15 +108,34 @@ async fn a11_barbican_can_hold_the_tokens() -> Result<()> {
     );
     // Where an address says that the secret is makes no difference.
     let href = format!("https://barbican.invalid/v1/secrets/{primary}");
-    let shop = protected(&stack, &pair, "shop", &policy_body(&stack, "pg-shop", &href, &secondary)).await?;
-    let web = protected(&stack, &pair, "web", &policy_body(&stack, "pg-web", &primary, &secondary)).await?;
+    let shop = protected(
+        &stack,
+        &pair,
+        "shop",
+        &policy_body(&stack, "pg-shop", &href, &secondary),
+    )
+    .await?;
+    let web = protected(
+        &stack,
+        &pair,
+        "web",
+        &policy_body(&stack, "pg-web", &primary, &secondary),
+    )
+    .await?;
     for session in [&pair.here, &pair.there] {
         let shown = session.get(&format!("/protection-groups/{shop}/policy")).await?;
         assert_eq!(shown["policy"]["primary_fa_token_secret"], primary.as_str());
         assert_eq!(shown["policy"]["secondary_fa_token_secret"], secondary.as_str());
     }
-    let bundle = pair.here.get(&format!("/protection-groups/{shop}/metadata")).await?;
-    assert_eq!(bundle["bundle"]["sealed"], Value::Null, "there is nothing to seal");
+    let bundle = pair
+        .here
+        .get(&format!("/protection-groups/{shop}/metadata"))
+        .await?;
+    assert_eq!(
+        bundle["bundle"]["sealed"],
+        Value::Null,
+        "there is nothing to seal"
+    );
 
     let operation = pair.failover(&shop, json!({})).await?;
     let ended = pair.ended(&shop, &operation).await?;
@@ -121,7 +150,9 @@ async fn a11_barbican_can_hold_the_tokens() -> Result<()> {
     let answer = pair.there.call(Method::POST, &path, Some(&body)).await?.ok(202)?;
     let path = format!("/operations/{}", text(&answer["operation"], "id")?);
     let there = pair.reversed();
-    let ended = there.until(&path, "operation", |now| !now["outcome"].is_null()).await?;
+    let ended = there
+        .until(&path, "operation", |now| !now["outcome"].is_null())
+        .await?;
     assert_eq!(ended["outcome"], "completed", "{ended:#}");
     let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
     assert_eq!(names(&servers), ["shop-0", "web-0"]);
@@ -147,7 +178,10 @@ async fn a11_barbican_can_hold_the_tokens() -> Result<()> {
 async fn a11_a_secret_that_cannot_be_read_is_refused_with_what_to_do() -> Result<()> {
     let stack = Stack::configured(WITH_CREATOR).await?;
     let pair = stack.pair("demo").await?;
-    let (by, nobodys) = (stack.a.sign_in("admin").await?, "00000000-0000-4000-8000-000000000000");
+    let (by, nobodys) = (
+        stack.a.sign_in("admin").await?,
+        "00000000-0000-4000-8000-000000000000",
+    );
     let foreign = store(&by, "fa-a-token").await?;
     let group = stack.bare_group(&pair, "web").await?;
     let path = format!("/protection-groups/{group}/policy");
@@ -155,11 +189,21 @@ async fn a11_a_secret_that_cannot_be_read_is_refused_with_what_to_do() -> Result
         let answer = pair.change(&group, Method::POST, &path, Some(&body)).await?;
         answer.fault(name, status)
     };
-    let gone = refused(policy_body(&stack, "pg", nobodys, nobodys), "conflictingRequest", 409).await?;
+    let gone = refused(
+        policy_body(&stack, "pg", nobodys, nobodys),
+        "conflictingRequest",
+        409,
+    )
+    .await?;
     for said in [nobodys, "site-a", "Secret not found", "openstack secret store"] {
         ensure!(gone.contains(said), "no '{said}' in: {gone}");
     }
-    let strange = refused(policy_body(&stack, "pg", &foreign, nobodys), "conflictingRequest", 409).await?;
+    let strange = refused(
+        policy_body(&stack, "pg", &foreign, nobodys),
+        "conflictingRequest",
+        409,
+    )
+    .await?;
     for said in ["not allowed", "creator", "default_trust_roles"] {
         ensure!(strange.contains(said), "no '{said}' in: {strange}");
     }
@@ -174,13 +218,26 @@ async fn a11_a_secret_that_cannot_be_read_is_refused_with_what_to_do() -> Result
             "{message}"
         );
     }
-    let no_id = refused(policy_body(&stack, "pg", "https://b/v1/orders/x", nobodys), "badRequest", 400).await?;
+    let no_id = refused(
+        policy_body(&stack, "pg", "https://b/v1/orders/x", nobodys),
+        "badRequest",
+        400,
+    )
+    .await?;
     ensure!(no_id.contains("primary_fa_token_secret"), "{no_id}");
     let rule = json!({"path": "/key-manager", "times": 9, "action": {"kind": "status", "status": 503}});
     stack.simulation.disturb("site-a", &rule).await?;
-    let down = refused(policy_body(&stack, "pg", nobodys, nobodys), "serviceUnavailable", 503).await?;
+    let down = refused(
+        policy_body(&stack, "pg", nobodys, nobodys),
+        "serviceUnavailable",
+        503,
+    )
+    .await?;
     ensure!(down.contains("Barbican at site-a"), "{down}");
-    pair.here.call(Method::GET, &path, None).await?.fault("itemNotFound", 404)?;
+    pair.here
+        .call(Method::GET, &path, None)
+        .await?
+        .fault("itemNotFound", 404)?;
     Ok(())
 }
 
@@ -192,9 +249,18 @@ async fn a11_another_secret_takes_the_place_of_a_deleted_one() -> Result<()> {
     let pair = stack.pair("demo").await?;
     let primary = store(&pair.here, "fa-a-token").await?;
     let secondary = store(&pair.there, "fa-b-token").await?;
-    let group = protected(&stack, &pair, "web", &policy_body(&stack, "pg-web", &primary, &secondary)).await?;
+    let group = protected(
+        &stack,
+        &pair,
+        "web",
+        &policy_body(&stack, "pg-web", &primary, &secondary),
+    )
+    .await?;
     let path = format!("/v1/secrets/{secondary}");
-    pair.there.cloud("key-manager", Method::DELETE, &path, None).await?.ok(204)?;
+    pair.there
+        .cloud("key-manager", Method::DELETE, &path, None)
+        .await?
+        .ok(204)?;
     stack.a.restart().await?;
     let body = json!({"failover": {"type": "planned", "mappings": {}}});
     let path = format!("/protection-groups/{group}/action");
@@ -207,7 +273,10 @@ async fn a11_another_secret_takes_the_place_of_a_deleted_one() -> Result<()> {
     let path = format!("/protection-groups/{group}/policy");
     let body = policy_body(&stack, "pg-web", &primary, &other);
     let replaced = pair.modify(&group, Method::POST, &path, Some(&body), 202).await?;
-    assert_eq!(replaced["policy"]["status"], "active", "the arrays have nothing to do: {replaced}");
+    assert_eq!(
+        replaced["policy"]["status"], "active",
+        "the arrays have nothing to do: {replaced}"
+    );
     let again = pair.change(&group, Method::POST, &path, Some(&body)).await?;
     again.fault("conflictingRequest", 409)?;
     let operation = pair.failover(&group, json!({})).await?;

@@ -254,7 +254,14 @@ pub(crate) fn directory(
         configured.insert(name, credentials);
     }
     let timeout = Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs());
-    Ok(Directory::new(store, cloud, local, credentials, configured, timeout))
+    Ok(Directory::new(
+        store,
+        cloud,
+        local,
+        credentials,
+        configured,
+        timeout,
+    ))
 }
 
 #[cfg(test)]

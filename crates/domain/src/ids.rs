@@ -172,6 +172,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_secret_is_named_by_its_id_or_by_any_address_of_it() {
+        let id = "0d6b9a3e-6a5e-4b8f-9f0e-3f2f6a1c9f11";
+        for good in [
+            id.to_owned(),
+            format!(" {id}\n"),
+            format!("https://barbican.example.com/v1/secrets/{id}"),
+            format!("http://127.0.0.1:9311/v1/secrets/{id}/"),
+            format!("https://elsewhere/key-manager/v1/secrets/{id}/payload"),
+        ] {
+            assert_eq!(SecretId::from_reference(&good).unwrap().to_string(), id, "{good}");
+        }
+        for bad in [
+            "",
+            "token",
+            "https://b/v1/secrets/",
+            &format!("https://b/v1/orders/{id}"),
+            &format!("{id}/../x"),
+        ] {
+            assert!(SecretId::from_reference(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_cloud_id_that_could_leave_its_place_in_a_url_is_refused() {
         for bad in ["", "..", "a/b", "a?x=1", "a b", "é", &"x".repeat(256)] {
             assert!(ServerId::new(bad).is_err(), "{bad}");

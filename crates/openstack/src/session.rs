@@ -407,7 +407,12 @@ impl<'a> Call<'a> {
             }
             Service::Identity | Service::Network | Service::KeyManager => None,
         };
-        headers.extend(self.headers.iter().cloned().map(|(name, value)| (Some(name), value)));
+        headers.extend(
+            self.headers
+                .iter()
+                .cloned()
+                .map(|(name, value)| (Some(name), value)),
+        );
         let body = self.body.as_ref().map(|body| body.to_string().into_bytes());
         let exchange = Exchange {
             method: self.method.clone(),

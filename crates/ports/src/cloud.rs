@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    FlavorId, NetworkId, PortId, ProjectId, SecretId, SecurityGroupId, ServerId, SiteId, SubnetId, TransferId, UserId,
-    VolumeGroupId, VolumeId, VolumeTypeId,
+    FlavorId, NetworkId, PortId, ProjectId, SecretId, SecurityGroupId, ServerId, SiteId, SubnetId,
+    TransferId, UserId, VolumeGroupId, VolumeId, VolumeTypeId,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};

@@ -113,12 +113,17 @@ pub(super) fn route(world: &mut World, ask: &Ask, id: &str) -> Reply {
             let users = users.into_iter().flatten().filter_map(|user| user.as_str());
             let acl = Acl {
                 users: users.map(str::to_owned).collect(),
-                project: read.get("project-access").and_then(|open| open.as_bool()).unwrap_or(true),
+                project: read
+                    .get("project-access")
+                    .and_then(|open| open.as_bool())
+                    .unwrap_or(true),
             };
             if let Some(secret) = world.key_manager.secrets.get_mut(id) {
                 secret.acl = acl;
             }
-            Ok(Answer::ok(json!({"acl_ref": format!("{}/acl", reference(ask, id))})))
+            Ok(Answer::ok(
+                json!({"acl_ref": format!("{}/acl", reference(ask, id))}),
+            ))
         }
         "DELETE" => {
             reached(world, ask, id, Rule::DeleteAcl)?;

@@ -143,7 +143,11 @@ fn create(world: &mut World, ask: &Ask) -> Reply {
 
 fn list(world: &World, ask: &Ask) -> Reply {
     Rule::List.check(world, &ask.caller, None)?;
-    let number = |key: &str, default: usize| ask.query(key).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |key: &str, default: usize| {
+        ask.query(key)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    };
     let found: Vec<&Secret> = world
         .key_manager
         .secrets
