@@ -1,12 +1,14 @@
 //! Array tokens that stay in Barbican: protector reads them there as the tenant, and has them nowhere itself.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::harness::{Pair, Session, Stack, names, text};
 use crate::takeover::replicated;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 /// Barbican's own policy lets role `creator` read secrets, and a trust has what is lent by it.
 const WITH_CREATOR: &str =
@@ -281,5 +283,41 @@ async fn a11_another_secret_takes_the_place_of_a_deleted_one() -> Result<()> {
     again.fault("conflictingRequest", 409)?;
     let operation = pair.failover(&group, json!({})).await?;
     assert_eq!(pair.ended(&group, &operation).await?["outcome"], "completed");
+    Ok(())
+}
+
+/// Nobody is left with a group that can't be deleted.
+#[tokio::test]
+async fn a11_a_group_whose_secret_is_gone_can_be_deleted() -> Result<()> {
+    let mut stack = Stack::configured(WITH_CREATOR).await?;
+    grant(&stack, "creator").await?;
+    let pair = stack.pair("demo").await?;
+    let primary = store(&pair.here, "fa-a-token").await?;
+    let secondary = store(&pair.there, "fa-b-token").await?;
+    let group = protected(
+        &stack,
+        &pair,
+        "web",
+        &policy_body(&stack, "pg-web", &primary, &secondary),
+    )
+    .await?;
+    let path = format!("/v1/secrets/{secondary}");
+    pair.there
+        .cloud("key-manager", Method::DELETE, &path, None)
+        .await?
+        .ok(204)?;
+    stack.a.restart().await?;
+    let path = format!("/protection-groups/{group}");
+    pair.change(&group, Method::DELETE, &path, None).await?.ok(202)?;
+    let end = Instant::now() + Duration::from_secs(60);
+    while pair.here.call(Method::GET, &path, None).await?.status != 404 {
+        ensure!(Instant::now() < end, "the group is never gone");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let arrays = stack.simulation.array_state("fa-a").await?;
+    ensure!(
+        arrays["groups"].to_string().contains("pg-web"),
+        "nobody had a token to remove it"
+    );
     Ok(())
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protector_domain::{GroupId, GroupStatus, PolicyStatus, VolumeId};
+use protector_domain::{GroupId, GroupStatus, VolumeId};
 use protector_ports::cloud::Actor;
 use protector_ports::error::Absent;
 use protector_ports::store::Along;
-use protector_ports::{AccessError, StoreError};
+use protector_ports::{AccessError, Class, StoreError};
 use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
 use serde_json::Value;
 
@@ -50,7 +50,12 @@ impl Dissolve {
         let pair = match self.world.directory.arrays(&group, here).await {
             // A policy that never was applied has nothing on the arrays.
             Err(AccessError::NoArrayToken { .. }) => return Ok(()),
-            Err(AccessError::TokenSecret { .. }) if group.policy_status == Some(PolicyStatus::Error) => {
+            // Whoever deletes the secret and then the group must not be left with a group that can't be deleted.
+            Err(error) if is_lost(&error) => {
+                tracing::warn!(
+                    group = %self.group, array_group = policy.pure_pg_name, %error,
+                    "the arrays' group stays as it is: the token to remove it can't be had any more"
+                );
                 return Ok(());
             }
             other => other.or_fail()?,
@@ -120,6 +125,15 @@ impl Dissolve {
             .absent()
             .or_fail()
             .map(|_| ())
+    }
+}
+
+/// Whether the token of an array is in a secret that will not be readable again.
+fn is_lost(error: &AccessError) -> bool {
+    match error {
+        AccessError::TokenSecret { failure, .. } => failure.class == Class::Permanent,
+        AccessError::NoTrust { .. } => true,
+        _ => false,
     }
 }
 
