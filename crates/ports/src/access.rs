@@ -71,7 +71,9 @@ fn advice(failure: &PortError) -> &'static str {
         (_, Kind::Unauthorized, _) => {
             "Any member of the project renews the trust with `openstack protector protection-group sync-force`"
         }
-        (_, Kind::Invalid, None) => "Without a Barbican (service type key-manager) at that site, give the token itself",
+        (_, Kind::Invalid, None) => {
+            "Without a Barbican (service type key-manager) at that site, give the token itself"
+        }
         _ => "It must hold the array's API token as text (`openstack secret store --payload TOKEN`)",
     }
 }
