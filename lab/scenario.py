@@ -19,6 +19,7 @@ import openstack
 import yaml
 
 LAB = pathlib.Path(sys.argv[1]).resolve()
+CLIENT = str(pathlib.Path(__file__).resolve().parent.parent / 'clients/python-protectorclient')
 RUN = '%x' % int(time.time())
 CONTROL = 'http://127.0.0.1:17070/control'
 TOKENS = {'site-a': 'aaaaaaaa-0000-4000-8000-00000000000a', 'site-b': 'bbbbbbbb-0000-4000-8000-00000000000b'}
@@ -46,8 +47,9 @@ def say(text):
 def client(cloud, *words, program='openstack', stdin=None, fail=True):
     """Runs an ordinary client; answers (exit code, stdout, stderr)."""
     env = {k: v for k, v in os.environ.items() if not k.startswith('OS_')}
+    # The client of this tree, even where the lab was installed from another one.
     env.update(OS_CLIENT_CONFIG_FILE=str(LAB / 'clouds.yaml'), OS_CLOUD=cloud, PYTHONWARNINGS='ignore',
-               OS_VOLUME_API_VERSION='3.62')
+               OS_VOLUME_API_VERSION='3.62', PYTHONPATH=CLIENT)
     if program == 'cinder':
         entry = yaml.safe_load((LAB / 'clouds.yaml').read_text())['clouds'][cloud]
         del env['OS_CLOUD']
