@@ -9,6 +9,7 @@ from keystoneauth1.identity import v3
 
 TYPES = {'glance': 'image', 'nova': 'compute', 'placement': 'placement',
          'neutron': 'network', 'cinder': 'block-storage',
+         'barbican': 'key-manager',
          'cinderv3': 'volumev3', 'protector': 'protector'}
 URL, REGION = sys.argv[1:3]
 ENDPOINTS = dict(argument.split('=', 1) for argument in sys.argv[3:])
@@ -33,10 +34,12 @@ def ensure(kind, plural, body):
 
 
 roles = {role: ensure('role', 'roles', {'name': role})
-         for role in ('admin', 'service', 'manager', 'member', 'reader')}
+         for role in ('admin', 'service', 'manager', 'member', 'reader',
+                      'creator')}
 project = ensure('project', 'projects',
                  {'name': 'service', 'domain_id': 'default'})
-for name in ('glance', 'nova', 'placement', 'neutron', 'cinder', 'protector'):
+for name in ('glance', 'nova', 'placement', 'neutron', 'barbican', 'cinder',
+             'protector'):
     user = ensure('user', 'users', {
         'name': name, 'domain_id': 'default', 'password': 'lab',
         'default_project_id': project})

@@ -50,7 +50,8 @@ class Token:
 class Site:
     """One side: where it is, who asks there, what was made and answered."""
     VERSIONS = {'compute': 'compute 2.87', 'volume': 'volume 3.62'}
-    KINDS = {'compute': ['compute'], 'volume': ['volumev3', 'block-storage', 'volume'], 'network': ['network']}
+    KINDS = {'compute': ['compute'], 'volume': ['volumev3', 'block-storage', 'volume'], 'network': ['network'],
+             'key-manager': ['key-manager']}
 
     def __init__(self, name, auth_url, region, accounts, real):
         self.name, self.region, self.real, self.run = name, region, real, RUN
@@ -62,7 +63,7 @@ class Site:
         if service == 'identity':
             return self.auth_url if self.auth_url.endswith('/v3') else self.auth_url + '/v3'
         url = self.token(actor if actor in self.tokens else 'tenant').endpoint(self.KINDS[service], self.region)
-        return url + '/v2.0' if service == 'network' else url
+        return url + {'network': '/v2.0', 'key-manager': '/v1'}.get(service, '')
 
     def token(self, actor):
         if actor not in self.tokens:
@@ -231,7 +232,7 @@ def product_calls():
     words = set()
     for source in SOURCES.glob('*.rs'):
         text = source.read_text().split('#[cfg(test)]')[0]
-        words |= set(re.findall(r'(?:Compute|Cinder|Neutron|Identity|id|access),\s*"([a-z][a-z \']+)"', text))
+        words |= set(re.findall(r'(?:Compute|Cinder|Neutron|Identity|KeyManager|id|access),\s*"([a-z][a-z \']+)"', text))
     return words
 
 

@@ -27,6 +27,7 @@ def public_key(byte):
 def probe(site):
     site.ids.update(run=site.run, unknown=UNKNOWN, region=site.region, unknown_hex=UNKNOWN.replace('-', ''))
     identity(site)
+    key_manager(site)
     types(site)
     networks(site)
     volumes(site)
@@ -124,6 +125,68 @@ def trusts(s):
     s.probe('delete_trust_twice', 'tenant', 'identity', 'DELETE', '/OS-TRUST/trusts/{doomed}', 404, text='Could not find trust')
     s.sign_in('sign_in_by_a_deleted_trust', 'x', password('protector', secret, **lent('doomed')), 401)
     s.probe('volumes_with_a_deleted_trusts_token', 'doomed', 'volume', 'GET', '/volumes/detail', 401)
+
+
+def key_manager(s):
+    """By the policy that Barbican comes with, its old one: role creator, not member."""
+    s.ids['creator'] = s.call('admin', 'identity', 'GET', '/roles', query={'name': 'creator'}).json()['roles'][0]['id']
+    held = lambda **changes: {'name': 'fa-{run}', 'payload': 'a-token', 'payload_content_type': 'text/plain', 'secret_type': 'opaque', **changes}
+    text = {'Accept': 'text/plain'}
+    on = lambda name, actor, method, path, want, body=None, **options: s.probe(name, actor, 'key-manager', method, path, want, body, **options)
+    on('create_secret_as_a_member', 'tenant', 'POST', '/secrets', 403, held(), text='Secret creation attempt not allowed')
+    for which in ('project', 'other_project'):
+        s.probe('assign_creator_in_' + which, 'admin', 'identity', 'PUT', '/projects/{%s}/users/{user}/roles/{creator}' % which, 204)
+    s.sign_in('sign_in_as_creator', 'creator', password('eq-{run}', 'lab', project=project('eq-{run}')))
+    s.sign_in('sign_in_as_creator_of_other_project', 'creator2', password('eq-{run}', 'lab', project=project('eq-other-{run}')))
+    s.probe('create_trust_with_creator', 'creator', 'identity', 'POST', '/OS-TRUST/trusts', 201, trust(roles=[{'name': 'member'}, {'name': 'creator'}]), keep={'reading': 'trust.id'})
+    s.sign_in('sign_in_by_trust_with_creator', 'reading', password('protector', s.accounts['protector'][0], **{'OS-TRUST:trust': {'id': '{reading}'}}))
+    on('create_secret', 'creator', 'POST', '/secrets', 201, held(), reads=['secret_ref'], keep={'secret_ref': 'secret_ref'})
+    s.ids['secret'] = s.ids.get('secret_ref', '').rsplit('/', 1)[-1]
+    on('create_secret_without_a_payload', 'creator', 'POST', '/secrets', 201, {'name': 'empty-{run}'}, keep={'empty_ref': 'secret_ref'})
+    s.ids['empty'] = s.ids.get('empty_ref', '').rsplit('/', 1)[-1]
+    on('create_secret_with_an_empty_payload', 'creator', 'POST', '/secrets', 400, held(payload=''), text='must be non empty')
+    on('create_secret_of_no_kind', 'creator', 'POST', '/secrets', 400, {'name': 'x', 'payload': 'x'}, text='payload_content_type')
+    on('create_secret_of_an_unknown_kind', 'creator', 'POST', '/secrets', 400, held(payload_content_type='foo/bar'), text='is not one of')
+    on('show_secret', 'creator', 'GET', '/secrets/{secret}', 200, reads=['secret_ref', 'name', 'content_types/default', 'status'])
+    on('list_secrets', 'creator', 'GET', '/secrets', 200, query={'name': 'fa-{run}'}, reads=['secrets/[]/secret_ref', 'total'])
+    on('list_secrets_of_other_project', 'creator2', 'GET', '/secrets', 200, text='"total": 0')
+    on('list_secrets_as_a_member', 'trust', 'GET', '/secrets', 403)
+    read = lambda name, actor, want, words=None, secret='{secret}', **options: on(name, actor, 'GET', '/secrets/%s/payload' % secret, want, text=words, headers=options.pop('headers', text), **options)
+    read('read_secret', 'creator', 200, 'a-token')
+    read('read_secret_by_trust', 'reading', 200, 'a-token', what='read secret')
+    read('read_secret_by_trust_without_the_role', 'trust', 403, 'Secret payload retrieval attempt not allowed')
+    read('read_secret_as_the_service', 'protector', 403, 'not allowed')
+    read('read_secret_of_another_project', 'creator2', 403, 'not allowed')
+    read('read_secret_as_json', 'creator', 406, 'Wrong payload content-type', headers={'Accept': 'application/json'})
+    read('read_secret_as_bytes', 'creator', 200, 'a-token', headers={'Accept': 'application/octet-stream'})
+    read('read_unknown_secret', 'reading', 404, 'Secret not found.', '{unknown}')
+    read('read_secret_of_a_bad_id', 'reading', 404, 'Provided secret id is invalid', 'nonsense')
+    read('read_secret_without_a_payload', 'reading', 404, 'has no payload', '{empty}')
+    read('read_secret_without_a_token', None, 401, 'requires authentication')
+    read('read_secret_with_a_bad_token', 'nobody', 401, 'requires authentication')
+    on('show_secret_of_another_project', 'creator2', 'GET', '/secrets/{secret}', 403)
+    on('show_unknown_secret', 'creator', 'GET', '/secrets/{unknown}', 404, text='Secret not found.')
+    on('key_manager_path_that_is_none', 'creator', 'GET', '/nothing', 404, text='"description": ""')
+    acl = lambda name, want, body=None, method='PUT', **options: on(name, 'creator', method, '/secrets/{secret}/acl', want, body, **options)
+    acl('show_acl', 200, method='GET', reads=['read/project-access'])
+    acl('let_the_owner_read_in_person', 200, {'read': {'users': ['{user}'], 'project-access': True}}, reads=['acl_ref'])
+    acl('show_acl_with_a_user', 200, method='GET', reads=['read/users/[]'])
+    read('read_secret_by_trust_of_the_listed_user', 'trust', 200, 'a-token')
+    acl('make_secret_private', 200, {'read': {'project-access': False}})
+    read('read_private_secret_by_its_owners_trust', 'reading', 200, 'a-token')
+    read('read_private_secret_by_trust_without_the_role', 'trust', 403)
+    acl('delete_acl', 200, method='DELETE')
+    on('delete_secret_of_another_project', 'creator2', 'DELETE', '/secrets/{secret}', 403)
+    on('delete_secret', 'creator', 'DELETE', '/secrets/{secret}', 204)
+    on('delete_secret_twice', 'creator', 'DELETE', '/secrets/{secret}', 404, text='Secret not found.')
+    on('delete_secret_without_a_payload', 'creator', 'DELETE', '/secrets/{empty}', 204)
+    read('read_deleted_secret', 'reading', 404, 'Secret not found.')
+    for which in ('project', 'other_project'):
+        s.probe('take_creator_away_in_' + which, 'admin', 'identity', 'DELETE', '/projects/{%s}/users/{user}/roles/{creator}' % which, 204)
+    # Keystone ends the tokens of a user who lost a role.
+    s.sign_in('sign_in_as_tenant_again', 'tenant', password('eq-{run}', 'lab', project=project('eq-{run}')))
+    s.sign_in('sign_in_to_other_project_again', 'other', password('eq-{run}', 'lab', project=project('eq-other-{run}')))
+    s.sign_in('sign_in_by_trust_again', 'trust', password('protector', s.accounts['protector'][0], **{'OS-TRUST:trust': {'id': '{trust}'}}))
 
 
 def types(s):

@@ -26,7 +26,7 @@ port() {                       # port SITE SERVICE
     case $2 in
         keystone) echo $((base + 5000)) ;; glance) echo $((base + 9292)) ;; placement) echo $((base + 8778)) ;;
         nova) echo $((base + 8774)) ;; neutron) echo $((base + 9696)) ;; cinder) echo $((base + 8776)) ;;
-        memcached) echo $((base + 1211)) ;; array) echo $((base + 8443)) ;; protector) echo $((base + 8788)) ;;
+        barbican) echo $((base + 9311)) ;; memcached) echo $((base + 1211)) ;; array) echo $((base + 8443)) ;; protector) echo $((base + 8788)) ;;
     esac
 }
 array_token() { echo "$1$1$1$1$1$1$1$1-0000-4000-8000-00000000000$1"; }
@@ -89,11 +89,11 @@ install() {
     fi
     local uv
     uv=$(command -v uv) || { [ -x "$DIR/uv/bin/uv" ] || { python3 -m venv "$DIR/uv" && "$DIR/uv/bin/pip" install -q uv; }; uv=$DIR/uv/bin/uv; }
-    if ! [ -e "$VENV/.lab-ok" ]; then
+    if ! cmp -s "$HERE/requirements-lock.txt" "$VENV/.lab-ok"; then
         say "Python packages: OpenStack 2025.1"
         { [ -e "$VENV/bin/python" ] || "$uv" venv -q --python 3.11 "$VENV"
           "$uv" pip install --python "$VENV/bin/python" -r "$HERE/requirements-lock.txt"; } >"$LOG/pip.log" 2>&1 || die "pip, see $LOG/pip.log"
-        touch "$VENV/.lab-ok"
+        cp "$HERE/requirements-lock.txt" "$VENV/.lab-ok"
     fi
     # The client of this tree, in place.
     [ -e "$VENV/bin/openstack" ] && ! ls "$VENV"/lib/python3*/site-packages/*protectorclient*.dist-info >/dev/null 2>&1 && {
@@ -109,7 +109,7 @@ render() {
         python3 "$HERE/render.py" "$HERE/templates" "$DIR/site-$l/etc" L=$l R=$r SITE=site-$l SITE_US=site_$l SITE_DIR="$DIR/site-$l" \
             REGION=site-$l VENV="$VENV" DB_PORT=$DB_PORT RABBIT_PORT=$RABBIT_PORT MEMCACHED_PORT=$(port $l memcached) DEBUG="${LAB_DEBUG:-false}" \
             KEYSTONE_PORT=$(port $l keystone) GLANCE_PORT=$(port $l glance) PLACEMENT_PORT=$(port $l placement) NOVA_PORT=$(port $l nova) \
-            NEUTRON_PORT=$(port $l neutron) CINDER_PORT=$(port $l cinder) CINDER_DRIVER="${LAB_CINDER_DRIVER:-lab_cinder.LabPureISCSIDriver}" \
+            BARBICAN_PORT=$(port $l barbican) NEUTRON_PORT=$(port $l neutron) CINDER_PORT=$(port $l cinder) CINDER_DRIVER="${LAB_CINDER_DRIVER:-lab_cinder.LabPureISCSIDriver}" \
             FA_PORT=$(port $l array) FA_PEER_PORT=$(port $r array) FA_TOKEN=$(array_token $l) FA_PEER_TOKEN=$(array_token $r) || die render
         mkdir -p "$DIR/site-$l"/{lock,nova,cinder/coord,neutron,keystone,glance/{images,staging,tasks}}
         cat >"$DIR/openrc-$l" <<R
@@ -159,11 +159,12 @@ arrays() {
         --control "127.0.0.1:$ARRAY_CONTROL_PORT"
     wait_port arrays $ARRAY_CONTROL_PORT 20
 }
+# What was done once is marked by a file; a number in its name tells that there is more to do since.
 databases() {                  # made and migrated, three at a time
-    [ -e "$DIR/.databases-ok" ] && return 0
+    [ -e "$DIR/.databases-2-ok" ] && return 0
     say "databases: create and migrate"
     local l d
-    for l in $SITES; do for d in keystone glance placement nova_api nova_cell0 nova neutron cinder; do
+    for l in $SITES; do for d in keystone glance placement nova_api nova_cell0 nova neutron cinder barbican; do
         echo "CREATE DATABASE IF NOT EXISTS site_${l}_$d CHARACTER SET utf8mb4;"; done; done | sql || die "create databases"
     echo "CREATE USER IF NOT EXISTS lab@'127.0.0.1' IDENTIFIED BY 'lab'; GRANT ALL ON *.* TO lab@'127.0.0.1';" | sql || die "grant"
     local E B=$VENV/bin
@@ -183,11 +184,12 @@ cinder-$l $B/cinder-manage --config-file $E/cinder.conf db sync
 keystone-$l $B/keystone-manage --config-file $E/keystone.conf db_sync
 glance-$l $B/glance-manage --config-file $E/glance-api.conf db_sync
 placement-$l $B/placement-manage --config-file $E/placement.conf db sync
+barbican-$l HOME=$E $B/barbican-db-manage upgrade
 J
     done | LOG=$LOG xargs -d '\n' -P 3 -I{} bash -c 'job="{}"; name=${job%% *}; since=$SECONDS
         eval "${job#* }" >"$LOG/db-$name.log" 2>&1; rc=$?; echo "  database $name: rc=$rc, $((SECONDS - since)) s"; exit $rc' ||
         die "migrations, see $LOG/db-*.log"
-    touch "$DIR/.databases-ok"
+    touch "$DIR/.databases-2-ok"
 }
 
 # --- the clouds ------------------------------------------------------------------------------------------------
@@ -197,14 +199,14 @@ keystones() {
     wait_port rabbitmq $RABBIT_PORT 90
     for l in $SITES; do
         wait_port keystone-$l $(port $l keystone) 90
-        [ -e "$DIR/site-$l/.keystone-ok" ] && continue
+        [ -e "$DIR/site-$l/.keystone-2-ok" ] && continue
         { "$B/keystone-manage" --config-file "$DIR/site-$l/etc/keystone.conf" bootstrap --bootstrap-password lab \
             --bootstrap-region-id site-$l --bootstrap-public-url $P:$(port $l keystone)/v3 --bootstrap-internal-url $P:$(port $l keystone)/v3 \
             --bootstrap-admin-url $P:$(port $l keystone)/v3 &&
             "$B/python" "$HERE/bootstrap.py" $P:$(port $l keystone)/v3 site-$l glance=$P:$(port $l glance) nova=$P:$(port $l nova)/v2.1 \
-                placement=$P:$(port $l placement) neutron=$P:$(port $l neutron) "cinder=$P:$(port $l cinder)/v3" \
+                placement=$P:$(port $l placement) neutron=$P:$(port $l neutron) barbican=$P:$(port $l barbican) "cinder=$P:$(port $l cinder)/v3" \
                 "cinderv3=$P:$(port $l cinder)/v3/%(project_id)s" "protector=$P:$(port $l protector)/v1/%(tenant_id)s"
-        } >>"$LOG/bootstrap-$l.log" 2>&1 && touch "$DIR/site-$l/.keystone-ok" || die "bootstrap, see $LOG/bootstrap-$l.log"
+        } >>"$LOG/bootstrap-$l.log" 2>&1 && touch "$DIR/site-$l/.keystone-2-ok" || die "bootstrap, see $LOG/bootstrap-$l.log"
     done
 }
 clouds() {
@@ -212,6 +214,7 @@ clouds() {
     for l in $SITES; do
         E=$DIR/site-$l/etc
         start placement-$l "$B/uwsgi" --ini "$E/uwsgi-placement.ini" --home "$VENV"
+        start barbican-$l "$B/uwsgi" --ini "$E/uwsgi-barbican.ini" --home "$VENV"
         start neutron-$l "$B/neutron-server" --config-file "$E/neutron.conf"
         start nova-conductor-$l "$B/nova-conductor" --config-file "$E/nova.conf"
         start nova-api-$l "$B/nova-api-os-compute" --config-file "$E/nova.conf"
@@ -223,7 +226,7 @@ clouds() {
         start nova-compute-$l "$B/python" "$HERE/nova_compute.py" --config-file "$E/nova.conf"
     done
     for l in $SITES; do
-        for s in placement glance neutron; do wait_port $s-$l $(port $l $s) 180; done
+        for s in placement barbican glance neutron; do wait_port $s-$l $(port $l $s) 180; done
         wait_port nova-api-$l $(port $l nova) 180
         wait_port cinder-api-$l $(port $l cinder) 180
     done

@@ -19,6 +19,7 @@ import openstack
 import yaml
 
 LAB = pathlib.Path(sys.argv[1]).resolve()
+CLIENT = str(pathlib.Path(__file__).resolve().parent.parent / 'clients/python-protectorclient')
 RUN = '%x' % int(time.time())
 CONTROL = 'http://127.0.0.1:17070/control'
 TOKENS = {'site-a': 'aaaaaaaa-0000-4000-8000-00000000000a', 'site-b': 'bbbbbbbb-0000-4000-8000-00000000000b'}
@@ -46,8 +47,9 @@ def say(text):
 def client(cloud, *words, program='openstack', stdin=None, fail=True):
     """Runs an ordinary client; answers (exit code, stdout, stderr)."""
     env = {k: v for k, v in os.environ.items() if not k.startswith('OS_')}
+    # The client of this tree, even where the lab was installed from another one.
     env.update(OS_CLIENT_CONFIG_FILE=str(LAB / 'clouds.yaml'), OS_CLOUD=cloud, PYTHONWARNINGS='ignore',
-               OS_VOLUME_API_VERSION='3.62')
+               OS_VOLUME_API_VERSION='3.62', PYTHONPATH=CLIENT)
     if program == 'cinder':
         entry = yaml.safe_load((LAB / 'clouds.yaml').read_text())['clouds'][cloud]
         del env['OS_CLOUD']
@@ -92,8 +94,9 @@ def prepare_site(site):
     admin = openstack.connect(cloud=site)
     project = admin.identity.create_project(name='shop-%s-%s' % (site[-1], RUN), domain_id='default')
     user = admin.identity.create_user(name='owner-' + RUN, password='lab', domain_id='default')
-    role = admin.identity.find_role('member')
-    admin.identity.assign_project_role_to_user(project, user, role)
+    # By Barbican's own policy a member has nothing to do with secrets.
+    for role in ('member', 'creator'):
+        admin.identity.assign_project_role_to_user(project, user, admin.identity.find_role(role))
     if not admin.block_storage.find_type(TYPE):
         admin.block_storage.create_type(name=TYPE, extra_specs={
             'replication_enabled': '<is> True', 'replication_type': '<in> async', 'volume_backend_name': 'pure'})
@@ -176,9 +179,15 @@ def map_tenants(projects):
     check('tenant_mapping_create', json.loads(out)['remote_tenant'] == projects['site-b'].id, out)
 
 
-def policy_options(array_group):
-    return ['--primary-fa-url', ARRAYS['site-a'][1], '--primary-fa-token', '-', '--secondary-fa-url', ARRAYS['site-b'][1],
-            '--secondary-fa-token', '-', '--pure-pg-name', array_group, '--replication-interval', '300', '--rpo-minutes', '15']
+def policy_options(array_group, primary=('--primary-fa-token', '-'), secondary=('--secondary-fa-token', '-')):
+    return ['--primary-fa-url', ARRAYS['site-a'][1], *primary, '--secondary-fa-url', ARRAYS['site-b'][1],
+            *secondary, '--pure-pg-name', array_group, '--replication-interval', '300', '--rpo-minutes', '15']
+
+
+def store_token(cloud, site):
+    """The address of a secret of the tenant, in that site's Barbican."""
+    _, out, _ = client(cloud, 'secret', 'store', '--name', 'array-' + RUN, '--payload', TOKENS[site], '-f', 'json')
+    return json.loads(out)['Secret href']
 
 
 def tokens():

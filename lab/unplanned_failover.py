@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from scenario import (LAB, RUN, TYPE, at_once, await_policy, boot, check, client, content, control, disks_of, policy_options,
-                      protector, say, tokens, write_markers)
+                      protector, say, store_token, write_markers)
 
 GROUP = 'ward-%s' % RUN
 ARRAY_GROUP = 'ward-pg-%s' % RUN
@@ -31,8 +31,13 @@ def until(what, read, wanted, seconds=120):
 def protect(servers):
     protector('tenant-a', 'protection-group', 'create', '--name', GROUP, '--replication-type', 'async', '--primary-site', 'site-a',
               '--secondary-site', 'site-b', '--volume-type', TYPE, '--wait')
-    protector('tenant-a', 'protection-group', 'policy-create', GROUP, *policy_options(ARRAY_GROUP), stdin=tokens())
-    await_policy(GROUP)
+    # This group's tokens stay in each site's Barbican.
+    hrefs = at_once(lambda: store_token('tenant-a', 'site-a'), lambda: store_token('tenant-b', 'site-b'))
+    secrets = ('--primary-fa-token-secret', hrefs[0]), ('--secondary-fa-token-secret', hrefs[1])
+    protector('tenant-a', 'protection-group', 'policy-create', GROUP, *policy_options(ARRAY_GROUP, *secrets))
+    shown = await_policy(GROUP)
+    named = [shown.get('primary_fa_token_secret'), shown.get('secondary_fa_token_secret')]
+    check('policy_with_tokens_in_barbican', shown['status'] == 'active' and named == [href.rsplit('/', 1)[-1] for href in hrefs], shown)
     for server in servers:
         protector('tenant-a', 'protection-group', 'member-add', GROUP, '--instance-id', server.id)
 

@@ -5,6 +5,7 @@ mod access;
 mod bad_answers;
 mod bad_input;
 mod bad_luck;
+mod barbican;
 mod control;
 mod groups;
 mod harness;

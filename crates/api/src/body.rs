@@ -182,10 +182,6 @@ impl Fields {
         }
     }
 
-    pub fn required_secret(&mut self, name: &str) -> Answer<SecretString> {
-        self.secret(name)?.ok_or_else(|| self.missing(name))
-    }
-
     /// All of the object as one thing that carries its own shape.
     pub fn whole<T: DeserializeOwned>(self) -> Answer<T> {
         let at = self.at;

@@ -113,6 +113,8 @@ pub(crate) fn policy(group: &Group, policy: &Policy) -> Value {
         "rpo_minutes": policy.rpo_minutes,
         "status": group.policy_status,
         "error_message": group.policy_reason,
+        "primary_fa_token_secret": policy.primary.token_secret,
+        "secondary_fa_token_secret": policy.secondary.token_secret,
     })
 }
 

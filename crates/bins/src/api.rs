@@ -80,9 +80,11 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
         }
     };
     let workflows = parts::workflows(config, store.clone(), local)?;
+    let cloud = parts::cloud(config)?;
+    let directory = parts::directory(config, store.clone(), cloud.clone(), local)?;
     let ports = Ports {
         store: store.clone(),
-        cloud: parts::cloud(config)?,
+        cloud,
         clock: Arc::new(SystemClock),
         wake: wakeup,
         peers,
@@ -92,7 +94,7 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
         trust_roles: config.get(&opt::TRUST_ROLES),
         group_type: config.get(&opt::GROUP_TYPE),
     };
-    let service = Service::new(ports, parts::directory(config, store.clone(), local)?, options);
+    let service = Service::new(ports, directory, options);
     let app = App {
         service,
         enforcer: Arc::new(enforcer),

@@ -232,6 +232,7 @@ pub(crate) fn own_credentials(config: &Config) -> Result<(KeystoneSettings, Cred
 pub(crate) fn directory(
     config: &Config,
     store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
     local: protector_domain::SiteId,
 ) -> Result<Directory> {
     let (_, credentials) = own_credentials(config)?;
@@ -254,7 +255,14 @@ pub(crate) fn directory(
         configured.insert(name, credentials);
     }
     let timeout = Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs());
-    Ok(Directory::new(store, local, credentials, configured, timeout))
+    Ok(Directory::new(
+        store,
+        cloud,
+        local,
+        credentials,
+        configured,
+        timeout,
+    ))
 }
 
 /// What is done to clouds and arrays, and how they are looked at before.
@@ -272,8 +280,8 @@ pub(crate) fn workflows(
         privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),
         ..Options::default()
     };
-    let directory = directory(config, store.clone(), local)?;
     let (cloud, array) = (cloud(config)?, array(config)?);
+    let directory = directory(config, store.clone(), cloud.clone(), local)?;
     Ok(Workflows::new(
         store,
         cloud,

@@ -67,8 +67,30 @@ uuid_ids! {
     OperationId = "operation";
     /// A journalled piece of work.
     SagaId = "saga";
+    /// A secret in a site's Barbican.
+    SecretId = "Barbican secret";
     /// A link between a project here and one on another site.
     TenantMappingId = "tenant mapping";
+}
+
+impl SecretId {
+    /// From what users have: the secret's id, or the address by which Barbican names it. Only the id is taken from
+    /// an address: which Barbican is asked, the catalog of the secret's site says and nobody else.
+    pub fn from_reference(text: &str) -> Result<Self, InvalidId> {
+        let whole = text.trim();
+        let path = whole.trim_end_matches('/');
+        let path = path.strip_suffix("/payload").unwrap_or(path);
+        let id = match path.rsplit_once('/') {
+            None => path,
+            Some((before, id)) if before.ends_with("/secrets") => id,
+            Some(_) => whole,
+        };
+        let refused = |_| InvalidId {
+            kind: "Barbican secret",
+            text: whole.chars().take(80).collect(),
+        };
+        id.parse().map_err(refused)
+    }
 }
 
 impl From<OperationId> for SagaId {
@@ -161,6 +183,29 @@ fn is_path_safe(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_named_by_its_id_or_by_any_address_of_it() {
+        let id = "0d6b9a3e-6a5e-4b8f-9f0e-3f2f6a1c9f11";
+        for good in [
+            id.to_owned(),
+            format!(" {id}\n"),
+            format!("https://barbican.example.com/v1/secrets/{id}"),
+            format!("http://127.0.0.1:9311/v1/secrets/{id}/"),
+            format!("https://elsewhere/key-manager/v1/secrets/{id}/payload"),
+        ] {
+            assert_eq!(SecretId::from_reference(&good).unwrap().to_string(), id, "{good}");
+        }
+        for bad in [
+            "",
+            "token",
+            "https://b/v1/secrets/",
+            &format!("https://b/v1/orders/{id}"),
+            &format!("{id}/../x"),
+        ] {
+            assert!(SecretId::from_reference(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_cloud_id_that_could_leave_its_place_in_a_url_is_refused() {

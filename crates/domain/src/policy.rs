@@ -2,14 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{PolicyId, SiteId};
+use crate::ids::{PolicyId, SecretId, SiteId};
 
-/// One array of the pair. Its token is kept apart, sealed, and leaves the database only for the array itself.
+/// One array of the pair. Its token is kept apart, sealed, and leaves the database only for the array itself; or it
+/// stays where the tenant keeps it, and only the name of that place is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArraySide {
     pub site_id: SiteId,
     /// Management URL of the FlashArray.
     pub url: String,
+    /// The secret in that site's own Barbican that holds the token. Absent from documents that have none, as from
+    /// those of releases that didn't know it: their checksums stay what they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<SecretId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,5 +54,24 @@ impl PolicyStatus {
             Self::Active => "active",
             Self::Error => "error",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// What was written by releases that knew no secrets reads and writes as it did, so checksums stay.
+    #[test]
+    fn a_side_without_a_secret_is_written_as_ever() {
+        let old: Value = json!({"site_id": "0d6b9a3e-6a5e-4b8f-9f0e-3f2f6a1c9f11", "url": "https://fa"});
+        let mut side: ArraySide = serde_json::from_value(old.clone()).unwrap();
+        assert_eq!(side.token_secret, None);
+        assert_eq!(serde_json::to_value(&side).unwrap(), old);
+        side.token_secret = Some(SecretId(uuid::Uuid::from_u128(7)));
+        let new = serde_json::to_value(&side).unwrap();
+        assert_eq!(new["token_secret"], "00000000-0000-0000-0000-000000000007");
+        assert_eq!(serde_json::from_value::<ArraySide>(new).unwrap(), side);
     }
 }

@@ -212,6 +212,7 @@ async fn sign_in(
         shown_path: "/v3/auth/tokens",
         headers: HeaderMap::new(),
         body: Some(body.to_string().into_bytes()),
+        longest: None,
     };
     let answer = transport.exchange(access.site, &ask, exchange, deadline).await?;
     if !answer.status.is_success() {
@@ -250,6 +251,7 @@ async fn look_at(
         shown_path: "/v3/auth/tokens",
         headers,
         body: None,
+        longest: None,
     };
     let answer = transport.exchange(access.site, &ask, exchange, deadline).await?;
     if !answer.status.is_success() {

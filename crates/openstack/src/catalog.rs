@@ -39,6 +39,7 @@ fn types(service: Service) -> &'static [&'static str] {
         Service::Compute => &["compute"],
         Service::Volume => &["volumev3", "block-storage", "volume"],
         Service::Network => &["network"],
+        Service::KeyManager => &["key-manager"],
     }
 }
 
@@ -101,6 +102,7 @@ impl Catalog {
             Service::Volume if last == "v3" => &[project],
             Service::Volume if !versioned("v3") => &["v3", project],
             Service::Identity if last != "v3" => &["v3"],
+            Service::KeyManager if last != "v1" => &["v1"],
             _ => &[],
         };
         extend(&mut url, more).ok_or_else(unusable)?;
@@ -188,6 +190,9 @@ mod tests {
             root(Service::Compute, "compute", "http://n:8774/"),
             "http://n:8774/v2.1"
         );
+        for url in ["http://b:9311", "http://b:9311/v1/"] {
+            assert_eq!(root(Service::KeyManager, "key-manager", url), "http://b:9311/v1");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use protector_domain::{
-    NetworkId, PortId, ProjectId, ServerId, TransferId, VolumeGroupId, VolumeId, VolumeTypeId,
+    NetworkId, PortId, ProjectId, SecretId, ServerId, TransferId, VolumeGroupId, VolumeId, VolumeTypeId,
 };
 use protector_ports::cloud::{
     Access, AttachedVolume, Flavor, Keypair, ManageVolume, Network, NewPort, NewServer, NewTrust,
@@ -19,7 +19,7 @@ use crate::auth::Tokens;
 use crate::config::{ClientConfig, ConfigError};
 use crate::session::{Inner, Session};
 use crate::transport::Transport;
-use crate::{compute, identity, network, volume, volume_groups};
+use crate::{compute, identity, key_manager, network, volume, volume_groups};
 
 /// One client for all sites: tokens and places are kept apart by site and actor.
 pub struct OpenStackClient {
@@ -74,6 +74,11 @@ impl Cloud for OpenStackClient {
 
     async fn delete_trust(&self, access: &Access, trust_id: &SecretString) -> PortResult<()> {
         identity::delete_trust(&self.session(access), trust_id).await
+    }
+
+    // Barbican
+    async fn secret_payload(&self, access: &Access, id: SecretId) -> PortResult<SecretString> {
+        key_manager::payload(&self.session(access), id).await
     }
 
     // Nova

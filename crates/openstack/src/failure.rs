@@ -21,6 +21,7 @@ pub(crate) enum Service {
     Compute,
     Volume,
     Network,
+    KeyManager,
 }
 
 impl Service {
@@ -30,6 +31,7 @@ impl Service {
             Service::Compute => "Nova",
             Service::Volume => "Cinder",
             Service::Network => "Neutron",
+            Service::KeyManager => "Barbican",
         }
     }
 }
@@ -159,6 +161,15 @@ impl Ask<'_> {
         } else {
             "with something that is not JSON".to_owned()
         };
+        self.nonsensical(answer, class, &what)
+    }
+
+    /// A success that is no payload. Its words are not repeated: they may be a secret all the same.
+    pub fn no_payload(&self, answer: &Answer, class: Class, what: &str) -> PortError {
+        self.nonsensical(answer, class, what)
+    }
+
+    fn nonsensical(&self, answer: &Answer, class: Class, what: &str) -> PortError {
         let message = format!(
             "{} answered \"{}\" {what}{} (HTTP {}).",
             self.whom(),
@@ -246,7 +257,8 @@ struct Fault {
 }
 
 impl Fault {
-    /// Nova and Cinder: `{"<fault>": {"code", "message"}}`; Keystone: `{"error": {...}}`; Neutron:
+    /// Nova and Cinder: `{"<fault>": {"code", "message"}}`; Keystone: `{"error": {...}}`; Barbican: `{"code", "title",
+    /// "description"}`; Neutron:
     /// `{"NeutronError": {"type", "message", "detail"}}`; the web frameworks below them: `{"message", "code", "title"}`.
     fn read(body: &[u8]) -> Fault {
         let Ok(Value::Object(top)) = serde_json::from_slice(body) else {
@@ -262,6 +274,16 @@ impl Fault {
                     words: cleaned(message),
                 };
             }
+        }
+        // Barbican, which gives its code as a number and no message.
+        if let (Some(Value::Number(_)), Some(Value::String(title))) = (top.get("code"), top.get("title")) {
+            // It has no words about a path that it doesn't know.
+            let words = top.get("description").and_then(Value::as_str).and_then(cleaned);
+            return Fault {
+                is_own: words.is_some(),
+                kind: None,
+                words: words.or_else(|| cleaned(title)),
+            };
         }
         if let Some(Value::String(message)) = top.get("NeutronError") {
             return Fault {
@@ -374,6 +396,7 @@ mod tests {
             request_id: Some("req-1".into()),
             retry_after: None,
             subject_token: None,
+            is_text: false,
         }
     }
 
@@ -450,6 +473,7 @@ mod tests {
         for other in [
             "<html>404</html>",
             "",
+            r#"{"code": 404, "title": "Not Found", "description": ""}"#,
             r#"{"message": "The resource could not be found.<br /><br />\n", "code": "404 Not Found", "title": "Not Found"}"#,
         ] {
             assert_eq!(
@@ -458,6 +482,14 @@ mod tests {
                 "{other}"
             );
         }
+    }
+
+    #[test]
+    fn barbican_has_a_form_of_its_own() {
+        let own = r#"{"code": 404, "title": "Not Found", "description": "Secret not found."}"#;
+        assert_eq!(sorted(false, 404, own), (Class::Permanent, Kind::NotFound));
+        let error = ask(false).refused(&answer(404, own));
+        assert!(error.message.contains("Secret not found."), "{error}");
     }
 
     #[test]

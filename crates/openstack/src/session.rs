@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use protector_ports::cloud::{Access, Actor};
 use protector_ports::{Kind, PortError, PortResult};
 use secrecy::SecretString;
@@ -139,6 +139,8 @@ pub(crate) struct Call<'a> {
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    longest: Option<usize>,
     /// Struck out of messages and logs.
     secrets: Vec<&'a SecretString>,
     /// Whether the answer holds a secret, so that no part of it may be repeated.
@@ -162,6 +164,8 @@ impl<'a> Call<'a> {
             path: path.iter().map(|part| (*part).to_owned()).collect(),
             query: Vec::new(),
             body: None,
+            headers: Vec::new(),
+            longest: None,
             secrets: Vec::new(),
             secret_answer: false,
             without_token: false,
@@ -175,6 +179,17 @@ impl<'a> Call<'a> {
 
     pub fn query_if(self, wanted: bool, name: &'static str, value: &str) -> Self {
         if wanted { self.query(name, value) } else { self }
+    }
+
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// A longer answer than this many bytes is refused.
+    pub fn at_most(mut self, longest: usize) -> Self {
+        self.longest = Some(longest);
+        self
     }
 
     /// A text in the path or the body that must not be repeated anywhere.
@@ -205,6 +220,12 @@ impl<'a> Call<'a> {
             Err(error) if error.is(Kind::NotFound) => Ok(()),
             other => other,
         }
+    }
+
+    /// The answer as it came, and how to speak of it.
+    pub async fn taken(&self) -> PortResult<(Ask<'_>, Answer)> {
+        let answer = self.answer().await?;
+        Ok((self.ask(), answer))
     }
 
     pub async fn json<T: DeserializeOwned>(self) -> PortResult<T> {
@@ -384,8 +405,14 @@ impl<'a> Call<'a> {
             Service::Volume => {
                 headers.insert("openstack-api-version", version("volume", microversion::VOLUME))
             }
-            Service::Identity | Service::Network => None,
+            Service::Identity | Service::Network | Service::KeyManager => None,
         };
+        headers.extend(
+            self.headers
+                .iter()
+                .cloned()
+                .map(|(name, value)| (Some(name), value)),
+        );
         let body = self.body.as_ref().map(|body| body.to_string().into_bytes());
         let exchange = Exchange {
             method: self.method.clone(),
@@ -393,6 +420,7 @@ impl<'a> Call<'a> {
             shown_path: &shown_path,
             headers,
             body,
+            longest: self.longest,
         };
         session
             .inner

@@ -30,6 +30,8 @@ pub(crate) struct Exchange<'a> {
     pub shown_path: &'a str,
     pub headers: HeaderMap,
     pub body: Option<Vec<u8>>,
+    /// The longest answer that makes sense, where that is known.
+    pub longest: Option<usize>,
 }
 
 pub(crate) struct Answer {
@@ -39,6 +41,8 @@ pub(crate) struct Answer {
     pub retry_after: Option<Duration>,
     /// Keystone's new token. Sensitive; never leaves `auth`.
     pub subject_token: Option<HeaderValue>,
+    /// Whether it calls itself plain text.
+    pub is_text: bool,
 }
 
 pub(crate) struct Transport {
@@ -111,17 +115,21 @@ impl Transport {
 
         let started = Instant::now();
         let method = exchange.method.clone();
+        let longest = exchange.longest.unwrap_or(self.max_body).min(self.max_body);
+        let any_kind = !exchange.headers.contains_key(ACCEPT);
         let mut request = self
             .http
             .request(exchange.method, exchange.url)
             .headers(exchange.headers);
-        request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
+        if any_kind {
+            request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
+        }
         if let Some(body) = exchange.body {
             request = request
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
                 .body(body);
         }
-        let result = match tokio::time::timeout_at(deadline, self.read(ask, request)).await {
+        let result = match tokio::time::timeout_at(deadline, self.read(ask, request, longest)).await {
             Ok(result) => result,
             Err(_) => Err(ask.out_of_time()),
         };
@@ -139,7 +147,12 @@ impl Transport {
         result
     }
 
-    async fn read(&self, ask: &Ask<'_>, request: reqwest::RequestBuilder) -> PortResult<Answer> {
+    async fn read(
+        &self,
+        ask: &Ask<'_>,
+        request: reqwest::RequestBuilder,
+        longest: usize,
+    ) -> PortResult<Answer> {
         let mut response = request.send().await.map_err(|error| ask.not_answered(error))?;
         let status = response.status();
         let headers = response.headers();
@@ -160,13 +173,14 @@ impl Transport {
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok())
                 .map(Duration::from_secs),
             subject_token: headers.get("x-subject-token").cloned(),
+            is_text: headers.get(CONTENT_TYPE).is_some_and(is_text),
         };
 
         let failed = !status.is_success();
         let limit = if failed {
             self.max_body.min(MAX_FAULT_BYTES)
         } else {
-            self.max_body
+            longest
         };
         if !failed
             && response
@@ -197,4 +211,10 @@ impl Transport {
             .or_insert_with(|| Arc::new(Semaphore::new(self.max_concurrency)))
             .clone()
     }
+}
+
+fn is_text(kind: &HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/plain")
 }

@@ -2,17 +2,22 @@
 //!
 //! A password belongs to one site and is never tried on another. Acting on the other cloud needs that cloud's
 //! own protector user, given by an administrator; without it the error says what to type.
+//!
+//! An array's token is in the database, or in the Barbican of the array's own site. There it is read as the tenant, so
+//! that nobody has a secret read for him that he didn't give: each time anew but for a few minutes ([`TokenCache`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protector_domain::{Group, ProjectId, Site, SiteId};
+use protector_domain::{Group, ProjectId, SecretId, Site, SiteId};
 use secrecy::SecretString;
 
 use crate::array::{ArrayAccess, ArrayPair};
-use crate::cloud::{Access, Actor, Credentials};
+use crate::cloud::{Access, Actor, Cloud, Credentials};
+use crate::error::{Class, Kind, PortError};
 use crate::store::{Store, StoreError};
+use crate::token_cache::{Place, TokenCache};
 
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -33,24 +38,65 @@ pub enum AccessError {
     NoPolicy,
     #[error("the token of the array at site '{site}' is not stored here")]
     NoArrayToken { site: String },
+    #[error(
+        "the array's API token can't be read from secret {secret} of the Barbican of site '{site}': {} {}",
+        full(&failure.message), advice(failure)
+    )]
+    TokenSecret {
+        site: String,
+        secret: SecretId,
+        failure: Box<PortError>,
+    },
     #[error("the database could not be asked")]
     Store(#[from] StoreError),
+}
+
+fn full(message: &str) -> String {
+    format!("{}.", message.trim_end_matches('.'))
+}
+
+/// What can be done about a secret that can't be read.
+fn advice(failure: &PortError) -> &'static str {
+    match (failure.class, failure.kind, failure.status) {
+        (Class::Retryable | Class::Ambiguous, ..) => "Try again when it answers",
+        (_, Kind::NotFound, _) => {
+            "If it was deleted, store the token there again (`openstack secret store --name NAME --payload TOKEN`) and give the new \
+             secret with `openstack protector protection-group policy-create`"
+        }
+        (_, Kind::Forbidden, _) => {
+            "Barbican's own policy wants role `creator` in the secret's project: the user who creates or renews the group's trust \
+             must have it, and default_trust_roles must name it. Or let the secret be read by that user in person: `openstack acl \
+             user add --user USER SECRET`"
+        }
+        (_, Kind::Unauthorized, _) => {
+            "Any member of the project renews the trust with `openstack protector protection-group sync-force`"
+        }
+        (_, Kind::Invalid, None) => {
+            "Without a Barbican (service type key-manager) at that site, give the token itself"
+        }
+        _ => "It must hold the array's API token as text (`openstack secret store --payload TOKEN`)",
+    }
 }
 
 /// The address book of one engine or API process.
 #[derive(Clone)]
 pub struct Directory {
     store: Arc<dyn Store>,
+    cloud: Arc<dyn Cloud>,
     local: SiteId,
     local_credentials: Credentials,
     /// Sections `[site:<name>]` of the configuration.
     configured: Arc<BTreeMap<String, Credentials>>,
     timeout: Duration,
+    /// A trust that is about to be stored in the place of the site's old one.
+    renewed: Option<(SiteId, SecretString)>,
+    tokens: TokenCache,
 }
 
 impl Directory {
     pub fn new(
         store: Arc<dyn Store>,
+        cloud: Arc<dyn Cloud>,
         local: SiteId,
         local_credentials: Credentials,
         configured: BTreeMap<String, Credentials>,
@@ -58,10 +104,21 @@ impl Directory {
     ) -> Self {
         Self {
             store,
+            cloud,
             local,
             local_credentials,
             configured: Arc::new(configured),
             timeout,
+            renewed: None,
+            tokens: TokenCache::default(),
+        }
+    }
+
+    /// The same with a new trust of a tenant, as it will be when that is stored.
+    pub fn renewed(&self, site: SiteId, trust: Option<&SecretString>) -> Self {
+        Self {
+            renewed: trust.map(|trust| (site, trust.clone())),
+            ..self.clone()
         }
     }
 
@@ -103,13 +160,13 @@ impl Directory {
     pub async fn tenant(&self, id: SiteId, group: &Group) -> Result<Access, AccessError> {
         let site = self.site(id).await?;
         let trustee = self.known_credentials(&site).await?;
-        let trust_id = self
-            .store
-            .group_trust(group.id(), id)
-            .await?
-            .ok_or_else(|| AccessError::NoTrust {
-                site: site.name.clone(),
-            })?;
+        let stored = match &self.renewed {
+            Some((renewed, trust)) if *renewed == id => Some(trust.clone()),
+            _ => self.store.group_trust(group.id(), id).await?,
+        };
+        let trust_id = stored.ok_or_else(|| AccessError::NoTrust {
+            site: site.name.clone(),
+        })?;
         Ok(self.access(site, Actor::Trust { trustee, trust_id }))
     }
 
@@ -173,15 +230,48 @@ impl Directory {
             .document
             .site(site)
             .map_or_else(|| site.to_string(), |site| site.name.clone());
-        let token = self
-            .store
-            .array_token(group.id(), site)
-            .await?
-            .ok_or(AccessError::NoArrayToken { site: name })?;
+        let token = match side.token_secret {
+            Some(secret) => self.token_in_barbican(group, site, secret).await?,
+            None => self
+                .store
+                .array_token(group.id(), site)
+                .await?
+                .ok_or(AccessError::NoArrayToken { site: name })?,
+        };
         Ok(ArrayAccess {
             url: side.url.clone(),
             token,
             timeout: self.timeout,
+        })
+    }
+
+    async fn token_in_barbican(
+        &self,
+        group: &Group,
+        site: SiteId,
+        secret: SecretId,
+    ) -> Result<SecretString, AccessError> {
+        let place = Place {
+            group: group.id(),
+            site,
+            secret,
+        };
+        if let Some(token) = self.tokens.get(place) {
+            return Ok(token);
+        }
+        let access = self.tenant(site, group).await?;
+        let token = self.read_token(&access, secret).await?;
+        self.tokens.keep(place, token.clone());
+        Ok(token)
+    }
+
+    /// An array's token as its site's Barbican holds it at this moment.
+    pub async fn read_token(&self, access: &Access, secret: SecretId) -> Result<SecretString, AccessError> {
+        let read = self.cloud.secret_payload(access, secret).await;
+        read.map_err(|failure| AccessError::TokenSecret {
+            site: access.site_name.clone(),
+            secret,
+            failure: Box::new(failure),
         })
     }
 }

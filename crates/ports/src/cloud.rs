@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    FlavorId, NetworkId, PortId, ProjectId, SecurityGroupId, ServerId, SiteId, SubnetId, TransferId, UserId,
-    VolumeGroupId, VolumeId, VolumeTypeId,
+    FlavorId, NetworkId, PortId, ProjectId, SecretId, SecurityGroupId, ServerId, SiteId, SubnetId,
+    TransferId, UserId, VolumeGroupId, VolumeId, VolumeTypeId,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -356,6 +356,10 @@ pub trait Cloud: Send + Sync {
     /// Must be asked as the trustor.
     async fn create_trust(&self, access: &Access, trust: &NewTrust) -> PortResult<SecretString>;
     async fn delete_trust(&self, access: &Access, trust_id: &SecretString) -> PortResult<()>;
+
+    // Barbican
+    /// What a secret holds, if that is one short line of text.
+    async fn secret_payload(&self, access: &Access, id: SecretId) -> PortResult<SecretString>;
 
     // Nova
     async fn server(&self, access: &Access, id: &ServerId) -> PortResult<Server>;

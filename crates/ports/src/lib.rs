@@ -11,6 +11,7 @@ pub mod error;
 pub mod preflight;
 pub mod secrets;
 pub mod store;
+mod token_cache;
 pub mod wakeup;
 
 pub use access::{AccessError, Directory};

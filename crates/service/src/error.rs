@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use protector_domain::{BundleError, IllegalTransition, InvalidId};
-use protector_ports::{AccessError, Kind, PortError, StoreError};
+use protector_ports::{AccessError, Class, Kind, PortError, StoreError};
 use serde_json::{Map, Value};
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -79,6 +79,12 @@ impl From<AccessError> for Error {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Store(error) => error.into(),
+            AccessError::TokenSecret { ref failure, .. } if failure.class != Class::Permanent => {
+                Self::Unavailable {
+                    message: sentence(&error.to_string()),
+                    source: None,
+                }
+            }
             other => Self::conflict(sentence(&other.to_string())),
         }
     }

@@ -4,6 +4,7 @@ use protector_domain::{
     FailoverOrder, Group, GroupId, GroupStatus, Intent, IntentState, Mappings, MemberStatus, Operation,
     OperationId, OperationKind, Policy, PolicyStatus, Statement, Work,
 };
+use protector_ports::Directory;
 use protector_ports::store::Along;
 
 use crate::error::{Error, Result};
@@ -19,7 +20,9 @@ impl Service {
         statement: &Statement,
     ) -> Result<Operation> {
         let mut group = self.modifiable(caller, group, statement).await?;
-        let order = self.planned_order(&group, mappings).await?;
+        let trust = self.renewed_trust(caller, &group).await?;
+        let directory = self.directory.renewed(self.local_site(), trust.as_ref());
+        let order = self.planned_order(&group, mappings, &directory).await?;
         let (operation_id, source) = (order.operation, order.source);
         group.document.open(Intent {
             operation_id,
@@ -40,7 +43,7 @@ impl Service {
                 format!("planned failover {operation_id} announced"),
             )
         };
-        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+        if let Some(trust) = trust {
             along.trusts = vec![(source, trust)];
         }
         self.store.update_group(&group, along).await?;
@@ -49,13 +52,18 @@ impl Service {
     }
 
     /// What the engine would be told, if the group as it is here can be failed over.
-    pub(crate) async fn planned_order(&self, group: &Group, mappings: &Mappings) -> Result<FailoverOrder> {
+    pub(crate) async fn planned_order(
+        &self,
+        group: &Group,
+        mappings: &Mappings,
+        directory: &Directory,
+    ) -> Result<FailoverOrder> {
         self.check_ready(group)?;
         let source = self.local_site();
         let target = group.document.peer_of(source).id;
-        self.directory.service(target).await?;
-        self.directory.tenant(target, group).await?;
-        self.directory.arrays(group, source).await?;
+        directory.service(target).await?;
+        directory.tenant(target, group).await?;
+        directory.arrays(group, source).await?;
         let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
         Ok(FailoverOrder {
             operation: OperationId(uuid::Uuid::new_v4()),

@@ -1,7 +1,8 @@
 //! The replication policy: which arrays, which array group, how often.
 
 use protector_domain::{
-    ArraySide, Group, GroupId, Policy, PolicyId, PolicyStatus, ReplicationType, Statement, Work,
+    ArraySide, Group, GroupId, Policy, PolicyId, PolicyStatus, ReplicationType, SecretId, SiteId, Statement,
+    Work,
 };
 use protector_ports::store::{Along, GroupFilter, Page};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,11 +10,50 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::error::{Error, Result};
 use crate::{Caller, Service, saga};
 
+/// An array's API token as a user gives it.
+pub enum GivenToken {
+    Itself(SecretString),
+    /// Where the Barbican of the array's site has it.
+    Secret(SecretId),
+}
+
+impl GivenToken {
+    /// One of both, and not both.
+    pub fn one_of(side: &str, token: Option<SecretString>, secret: Option<&str>) -> Result<Self> {
+        match (token, secret) {
+            (Some(token), None) => Ok(Self::Itself(token)),
+            (None, Some(text)) => SecretId::from_reference(text).map(Self::Secret).map_err(|error| {
+                Error::Invalid(format!(
+                    "{side}_fa_token_secret: {error}. Give the secret's id or its address, such as \
+                     https://barbican.example.com/v1/secrets/6f1c0d2e-0000-4000-8000-000000000000."
+                ))
+            }),
+            _ => Err(Error::Invalid(format!(
+                "Exactly one of the fields '{side}_fa_token' and '{side}_fa_token_secret' must be given."
+            ))),
+        }
+    }
+
+    fn secret(&self) -> Option<SecretId> {
+        match self {
+            Self::Itself(_) => None,
+            Self::Secret(secret) => Some(*secret),
+        }
+    }
+
+    fn itself(self, site: SiteId) -> Option<(SiteId, SecretString)> {
+        match self {
+            Self::Itself(token) => Some((site, token)),
+            Self::Secret(_) => None,
+        }
+    }
+}
+
 pub struct NewPolicy {
     pub primary_fa_url: String,
-    pub primary_fa_token: SecretString,
+    pub primary_fa_token: GivenToken,
     pub secondary_fa_url: String,
-    pub secondary_fa_token: SecretString,
+    pub secondary_fa_token: GivenToken,
     pub pure_pg_name: String,
     pub replication_interval_seconds: Option<u64>,
     pub rpo_minutes: Option<u64>,
@@ -47,12 +87,6 @@ impl Service {
     ) -> Result<Group> {
         check(&new)?;
         let mut group = self.modifiable(caller, group, statement).await?;
-        if group.document.policy.is_some() && group.policy_status != Some(PolicyStatus::Error) {
-            return Err(Error::conflict(format!(
-                "Protection group '{}' has a replication policy already.",
-                group.document.name
-            )));
-        }
         let synchronous = group.document.replication_type == ReplicationType::Sync;
         if synchronous && (new.replication_interval_seconds.is_some() || new.rpo_minutes.is_some()) {
             return Err(Error::Invalid(format!(
@@ -62,15 +96,18 @@ impl Service {
         }
         self.check_unbound(&group, &new).await?;
         let (primary, secondary) = (group.document.primary_site.id, group.document.secondary_site.id);
-        group.document.policy = Some(Policy {
+        let trust = self.renewed_trust(caller, &group).await?;
+        let mut policy = Policy {
             id: PolicyId(uuid::Uuid::new_v4()),
             primary: ArraySide {
                 site_id: primary,
                 url: tidy(&new.primary_fa_url),
+                token_secret: new.primary_fa_token.secret(),
             },
             secondary: ArraySide {
                 site_id: secondary,
                 url: tidy(&new.secondary_fa_url),
+                token_secret: new.secondary_fa_token.secret(),
             },
             pure_pg_name: new.pure_pg_name,
             replication_interval_seconds: (!synchronous).then_some(
@@ -78,27 +115,68 @@ impl Service {
                     .unwrap_or(DEFAULT_INTERVAL_SECONDS),
             ),
             rpo_minutes: (!synchronous).then_some(new.rpo_minutes.unwrap_or(DEFAULT_RPO_MINUTES)),
-        });
-        group.policy_status = Some(PolicyStatus::Applying);
-        group.policy_reason = None;
+        };
+        let mut bind = true;
+        match (&group.document.policy, group.policy_status) {
+            (None, _) | (_, Some(PolicyStatus::Error)) => {}
+            (Some(held), Some(PolicyStatus::Active)) if keeps_its_token_elsewhere(held, &policy) => {
+                policy.id = held.id;
+                bind = false;
+            }
+            _ => {
+                return Err(Error::conflict(format!(
+                    "Protection group '{}' has a replication policy already.",
+                    group.document.name
+                )));
+            }
+        }
+        group.document.policy = Some(policy);
+        self.try_own_secret(caller, &group, trust.as_ref()).await?;
+        if bind {
+            group.policy_status = Some(PolicyStatus::Applying);
+            group.policy_reason = None;
+        }
         self.touch(&mut group);
+        let work = Work::BindArrays { group: group.id() };
         let mut along = Along {
-            saga: Some(saga(
-                Work::BindArrays { group: group.id() },
-                uuid::Uuid::new_v4(),
-            )?),
-            array_tokens: vec![
-                (primary, new.primary_fa_token),
-                (secondary, new.secondary_fa_token),
-            ],
+            saga: bind.then(|| saga(work, uuid::Uuid::new_v4())).transpose()?,
+            array_tokens: [
+                new.primary_fa_token.itself(primary),
+                new.secondary_fa_token.itself(secondary),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             ..self.along(&group, statement, "replication policy attached")
         };
-        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+        if let Some(trust) = trust {
             along.trusts = vec![(self.local_site(), trust)];
         }
         let group = self.store.update_group(&group, along).await?;
         self.wake.wake();
         Ok(group)
+    }
+
+    /// Whether the secret that is to hold this site's token can be read: by who names it, so that nobody has a secret
+    /// read that isn't his, and by the group's trust, as it will be later.
+    async fn try_own_secret(
+        &self,
+        caller: &Caller,
+        group: &Group,
+        trust: Option<&SecretString>,
+    ) -> Result<()> {
+        let here = self.local_site();
+        let policy = group.document.policy.as_ref();
+        let Some(secret) = policy
+            .and_then(|policy| policy.side(here))
+            .and_then(|side| side.token_secret)
+        else {
+            return Ok(());
+        };
+        let access = self.directory.caller(&caller.token, &caller.project_id).await?;
+        self.directory.read_token(&access, secret).await?;
+        self.directory.renewed(here, trust).array(group, here).await?;
+        Ok(())
     }
 
     /// One array group belongs to one protection group, whoever's: a failover moves all that is in it. Either
@@ -129,6 +207,17 @@ impl Service {
     }
 }
 
+/// The same policy but for the secrets that hold its tokens: nothing changes on the arrays.
+fn keeps_its_token_elsewhere(held: &Policy, new: &Policy) -> bool {
+    let mut same = new.clone();
+    same.id = held.id;
+    let differs = (same.primary.token_secret, same.secondary.token_secret)
+        != (held.primary.token_secret, held.secondary.token_secret);
+    same.primary.token_secret = held.primary.token_secret;
+    same.secondary.token_secret = held.secondary.token_secret;
+    differs && same == *held
+}
+
 fn tidy(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
@@ -153,7 +242,9 @@ fn check(new: &NewPolicy) -> Result<()> {
         ("primary_fa_token", &new.primary_fa_token),
         ("secondary_fa_token", &new.secondary_fa_token),
     ] {
-        if token.expose_secret().trim().is_empty() {
+        if let GivenToken::Itself(token) = token
+            && token.expose_secret().trim().is_empty()
+        {
             return Err(Error::Invalid(format!("{option} must not be empty.")));
         }
     }

@@ -53,12 +53,12 @@ impl Service {
         match manner {
             Manner::Planned => {
                 self.check_may_modify(group)?;
-                self.planned_order(group, mappings)
+                self.planned_order(group, mappings, &self.directory)
                     .await
                     .map(Work::PlannedFailover)
             }
             Manner::Unplanned => {
-                let order = self.unplanned_order(group, mappings).await?;
+                let order = self.unplanned_order(group, mappings, &self.directory).await?;
                 Ok(Work::UnplannedFailover(order))
             }
         }

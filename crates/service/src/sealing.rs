@@ -86,7 +86,10 @@ impl Service {
         let mut tokens: Vec<_> = secrets.array_tokens.into_iter().collect();
         tokens.retain(|(site, _)| {
             let policy = document.policy.as_ref();
-            policy.is_some_and(|policy| policy.side(*site).is_some())
+            // Where the policy names a secret, the token is kept there and nowhere else.
+            policy
+                .and_then(|policy| policy.side(*site))
+                .is_some_and(|side| side.token_secret.is_none())
         });
         Ok(tokens)
     }

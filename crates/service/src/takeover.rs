@@ -6,8 +6,9 @@
 
 use protector_domain::{
     FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation, OperationId,
-    OperationStatus, Work,
+    OperationStatus, Policy, Work,
 };
+use protector_ports::Directory;
 use protector_ports::store::{Along, OperationFilter, Page};
 
 use crate::error::{Error, Result};
@@ -29,7 +30,9 @@ impl Service {
         mappings: &Mappings,
     ) -> Result<Operation> {
         let mut group = self.own_group(caller, group).await?;
-        let order = self.unplanned_order(&group, mappings).await?;
+        let trust = self.renewed_trust(caller, &group).await?;
+        let directory = self.directory.renewed(self.local_site(), trust.as_ref());
+        let order = self.unplanned_order(&group, mappings, &directory).await?;
         let (operation_id, here) = (order.operation, order.target);
         let now = self.clock.now();
         group.set_status(GroupStatus::FailingOver, None)?;
@@ -47,7 +50,7 @@ impl Service {
             )),
             ..Along::default()
         };
-        if let Some(trust) = self.renewed_trust(caller, &group).await? {
+        if let Some(trust) = trust {
             along.trusts = vec![(here, trust)];
         }
         self.store.update_group(&group, along).await?;
@@ -56,11 +59,16 @@ impl Service {
     }
 
     /// What the engine would be told, if this site can take the group over.
-    pub(crate) async fn unplanned_order(&self, group: &Group, mappings: &Mappings) -> Result<FailoverOrder> {
+    pub(crate) async fn unplanned_order(
+        &self,
+        group: &Group,
+        mappings: &Mappings,
+        directory: &Directory,
+    ) -> Result<FailoverOrder> {
         self.check_nothing_runs(group).await?;
         let takeover = self.takeover(group)?;
         let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
-        self.check_own_array(group).await?;
+        self.check_own_array(group, policy, directory).await?;
         let here = self.local_site();
         Ok(FailoverOrder {
             operation: OperationId(uuid::Uuid::new_v4()),
@@ -175,8 +183,12 @@ impl Service {
     }
 
     /// The token of the other site's array isn't needed: nobody answers there.
-    async fn check_own_array(&self, group: &Group) -> Result<()> {
+    async fn check_own_array(&self, group: &Group, policy: &Policy, directory: &Directory) -> Result<()> {
         let here = self.local_site();
+        if policy.side(here).is_some_and(|side| side.token_secret.is_some()) {
+            directory.array(group, here).await?;
+            return Ok(());
+        }
         if self.store.array_token(group.id(), here).await?.is_some() {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use protector_domain::{GroupId, GroupStatus, VolumeId};
 use protector_ports::cloud::Actor;
 use protector_ports::error::Absent;
 use protector_ports::store::Along;
-use protector_ports::{AccessError, StoreError};
+use protector_ports::{AccessError, Class, StoreError};
 use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
 use serde_json::Value;
 
@@ -50,6 +50,14 @@ impl Dissolve {
         let pair = match self.world.directory.arrays(&group, here).await {
             // A policy that never was applied has nothing on the arrays.
             Err(AccessError::NoArrayToken { .. }) => return Ok(()),
+            // Whoever deletes the secret and then the group must not be left with a group that can't be deleted.
+            Err(error) if is_lost(&error) => {
+                tracing::warn!(
+                    group = %self.group, array_group = policy.pure_pg_name, %error,
+                    "the arrays' group stays as it is: the token to remove it can't be had any more"
+                );
+                return Ok(());
+            }
             other => other.or_fail()?,
         };
         let name = &policy.pure_pg_name;
@@ -117,6 +125,15 @@ impl Dissolve {
             .absent()
             .or_fail()
             .map(|_| ())
+    }
+}
+
+/// Whether the token of an array is in a secret that will not be readable again.
+fn is_lost(error: &AccessError) -> bool {
+    match error {
+        AccessError::TokenSecret { failure, .. } => failure.class == Class::Permanent,
+        AccessError::NoTrust { .. } => true,
+        _ => false,
     }
 }
 

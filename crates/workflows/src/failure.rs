@@ -89,6 +89,9 @@ impl<T> OrFail<T> for Result<T, AccessError> {
                 Err(failure) => failure,
                 Ok(()) => retryable("the database could not be asked"),
             },
+            AccessError::TokenSecret { ref failure, .. } if failure.class != Class::Permanent => {
+                retryable(error.to_string())
+            }
             other => permanent(chain(&other)),
         })
     }

@@ -115,6 +115,12 @@ impl Site {
         Ok(())
     }
 
+    /// End api and engine and start them again: what they had in memory only is gone.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.stop().await?;
+        self.start().await
+    }
+
     /// Start its api and engine again.
     pub async fn start(&mut self) -> Result<()> {
         self.api = Some(self.program("protector-api")?);

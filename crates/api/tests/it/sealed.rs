@@ -23,6 +23,7 @@ pub fn policy(primary: SiteId, secondary: SiteId) -> Policy {
     let side = |site_id, url: &str| ArraySide {
         site_id,
         url: url.to_owned(),
+        token_secret: None,
     };
     Policy {
         id: PolicyId(Uuid::new_v4()),

@@ -159,7 +159,6 @@ impl Site {
             project_domain_name: "Default".into(),
         };
         let shared: Arc<dyn Store> = store.clone();
-        let directory = Directory::new(shared.clone(), id, own, BTreeMap::new(), Duration::from_secs(2));
         let options = Options {
             trust_roles: vec!["member".into()],
             group_type: "protector-consistency-group".into(),
@@ -170,6 +169,8 @@ impl Site {
             ..ClientConfig::default()
         };
         let cloud = Arc::new(OpenStackClient::new(config).unwrap());
+        let (members, timeout) = (BTreeMap::new(), Duration::from_secs(2));
+        let directory = Directory::new(shared.clone(), cloud.clone(), id, own, members, timeout);
         let ports = Ports {
             store: shared,
             cloud,

@@ -104,7 +104,7 @@ async fn a_trust_is_a_scope_of_its_own() {
         (owner.user_id.as_str(), owner.project_id.as_str()),
         ("user1", "proj")
     );
-    assert_eq!(owner.services, ["compute", "network", "volumev3"]);
+    assert_eq!(owner.services, ["compute", "key-manager", "network", "volumev3"]);
     assert_eq!(
         site.seen()[0].body["auth"]["scope"],
         json!({"OS-TRUST:trust": {"id": TRUST}})

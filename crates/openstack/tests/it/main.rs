@@ -5,4 +5,5 @@ mod auth;
 mod calls;
 mod failures;
 mod mock;
+mod secrets;
 mod tls;

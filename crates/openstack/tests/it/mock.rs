@@ -28,6 +28,7 @@ pub struct Seen {
     pub query: String,
     pub token: String,
     pub version: String,
+    pub accept: String,
     pub body: Value,
 }
 
@@ -159,6 +160,7 @@ async fn handle(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         query: parts.uri.query().unwrap_or_default().to_owned(),
         token: header("x-auth-token"),
         version: header("openstack-api-version"),
+        accept: header("accept"),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
     inner.seen.lock().unwrap().push(seen.clone());
@@ -205,6 +207,7 @@ fn sign_in(inner: &Inner, seen: &Seen) -> Reply {
             {"type": "volumev3", "endpoints": endpoint(volume)},
             {"type": "compute", "endpoints": endpoint(format!("{own}/compute/v2.1"))},
             {"type": "network", "endpoints": endpoint(format!("{own}/network"))},
+            {"type": "key-manager", "endpoints": endpoint(format!("{own}/barbican"))},
         ],
     }});
     let status = if seen.method == "GET" { 200 } else { 201 };

@@ -52,6 +52,11 @@ impl Answer {
         }
     }
 
+    /// Whether a header is set for this answer alone.
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(known, _)| *known == name)
+    }
+
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self

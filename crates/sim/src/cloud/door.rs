@@ -12,7 +12,7 @@ use super::fault::{Fault, Service};
 use super::policy::Caller;
 use super::site::Cloud;
 use super::world::{World, uuid};
-use super::{compute, identity, image, network, volume};
+use super::{compute, identity, image, key_manager, network, volume};
 
 const MAX_BODY: usize = 4 * 1024 * 1024;
 
@@ -95,6 +95,7 @@ fn enter(world: &mut World, service: Service, call: &mut Call) -> Reply {
         Service::Compute => &["v2.1", "v2"],
         Service::Network => &["v2.0"],
         Service::Image => &["v2", "v2.0"],
+        Service::KeyManager => &["v1"],
     };
     if !known.contains(&version.as_str()) {
         return Err(Fault::missing("The resource could not be found."));
@@ -148,6 +149,7 @@ pub(super) fn dispatch(world: &mut World, service: Service, ask: &Ask) -> Reply 
         Service::Volume => volume::route(world, ask),
         Service::Network => network::route(world, ask),
         Service::Image => image::route(world, ask),
+        Service::KeyManager => key_manager::route(world, ask),
     }
 }
 
@@ -167,6 +169,7 @@ fn document(service: Service, root: &str, path: &[&str]) -> Option<Answer> {
         (Service::Volume, ["v3"]) => Answer::ok(volume::versions(root)),
         (Service::Network, []) => Answer::ok(network::versions(root)),
         (Service::Image, []) => Answer::json(300, image::versions(root)),
+        (Service::KeyManager, []) => Answer::json(300, key_manager::versions(root)),
         (Service::Image, ["versions"]) => Answer::ok(image::versions(root)),
         _ => return None,
     })
@@ -224,7 +227,12 @@ fn render(service: Service, call: &Call, reply: Reply) -> Response {
     // Who is turned away before the service's own code doesn't hear its version.
     let (mut inside, mut plain) = (true, None);
     let (status, extra, body) = match reply {
-        Ok(answer) => (answer.status, answer.headers, answer.body),
+        Ok(answer) => {
+            if let (Some(Value::String(text)), true) = (&answer.body, answer.has("content-type")) {
+                plain = Some(text.clone());
+            }
+            (answer.status, answer.headers, answer.body)
+        }
         Err(fault) => {
             let mut headers = Vec::new();
             if fault.status == 401 {
@@ -275,7 +283,14 @@ fn render(service: Service, call: &Call, reply: Reply) -> Response {
         }
         _ => {}
     }
-    set("x-openstack-request-id", request);
+    match service {
+        Service::KeyManager if !inside => {}
+        Service::KeyManager => {
+            set("openstack-api-version", "key-manager 1.0".to_owned());
+            set("x-openstack-request-id", request);
+        }
+        _ => set("x-openstack-request-id", request),
+    }
     set("vary", "X-Auth-Token, OpenStack-API-Version".to_owned());
     for (name, value) in extra {
         set(name, value);

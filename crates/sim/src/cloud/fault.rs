@@ -10,6 +10,7 @@ pub(super) enum Service {
     Volume,
     Network,
     Image,
+    KeyManager,
 }
 
 impl Service {
@@ -21,6 +22,7 @@ impl Service {
             Self::Volume => "volume",
             Self::Network => "network",
             Self::Image => "image",
+            Self::KeyManager => "key-manager",
         }
     }
 
@@ -31,6 +33,7 @@ impl Service {
             Self::Volume,
             Self::Network,
             Self::Image,
+            Self::KeyManager,
         ]
         .into_iter()
         .find(|service| service.prefix() == prefix)
@@ -112,6 +115,9 @@ impl Fault {
             Service::Image => {
                 json!({"message": message, "code": format!("{code} {}", title(code)), "title": title(code)})
             }
+            Service::KeyManager => {
+                json!({"code": code, "title": title(code), "description": message})
+            }
             Service::Compute | Service::Volume => {
                 let name = match code {
                     400 => "badRequest",
@@ -141,6 +147,7 @@ fn title(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         409 => "Conflict",
         413 => "Request Entity Too Large",
         _ => "Internal Server Error",

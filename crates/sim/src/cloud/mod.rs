@@ -1,4 +1,4 @@
-//! Simulated OpenStack control planes: Keystone, Nova, Cinder, Neutron and Glance over real HTTP.
+//! Simulated OpenStack control planes: Keystone, Barbican, Nova, Cinder, Neutron and Glance over real HTTP.
 //!
 //! A [`Cloud`] is one of them: one port, one world, one array of a [`crate::array::Fabric`] for its volumes. Two
 //! clouds share nothing; their ids differ as those of two real clouds do. What makes it worth its name:
@@ -31,6 +31,7 @@ mod fault;
 mod fixtures;
 mod identity;
 mod image;
+mod key_manager;
 mod network;
 mod policy;
 mod run;

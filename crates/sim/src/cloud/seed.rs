@@ -151,7 +151,7 @@ fn identity(identity: &mut Identity, spec: &SiteSpec) {
     identity
         .regions
         .add(record("region", json!({"id": spec.region})).1);
-    for role in ["admin", "manager", "member", "reader", "service"] {
+    for role in ["admin", "creator", "manager", "member", "reader", "service"] {
         identity.roles.add(record("role", json!({"name": role})).1);
     }
     for account in &spec.accounts {

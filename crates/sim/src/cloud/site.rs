@@ -106,7 +106,8 @@ impl Cloud {
         world.tick();
         json!({
             "site": world.name, "identity": world.identity, "compute": world.compute, "volume": world.volume,
-            "network": world.network, "images": world.images, "under_way": world.jobs.len()
+            "network": world.network, "images": world.images,
+            "key_manager": world.key_manager, "under_way": world.jobs.len()
         })
     }
 
@@ -153,6 +154,7 @@ impl Cloud {
                 ("volumev3", "cinderv3", "/volume/v3/%(project_id)s"),
                 ("network", "neutron", "/network"),
                 ("image", "glance", "/image"),
+                ("key-manager", "barbican", "/key-manager"),
             ] {
                 seed::register(&mut world, kind, name, &format!("{url}{path}"));
             }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::backend::VolumeBackend;
 use super::compute::{self, Compute};
 use super::identity::Identity;
+use super::key_manager::KeyManager;
 use super::network::Network;
 use super::policy::Policies;
 use super::volume::{self, Volumes};
@@ -68,6 +69,7 @@ pub(super) struct World {
     pub volume: Volumes,
     pub network: Network,
     pub images: Table<Value>,
+    pub key_manager: KeyManager,
     pub jobs: Vec<(u64, Job)>,
 }
 
@@ -87,6 +89,7 @@ impl World {
             volume: Volumes::default(),
             network: Network::default(),
             images: Table::default(),
+            key_manager: KeyManager::default(),
             jobs: Vec::new(),
         };
         world.tick();

@@ -156,16 +156,16 @@ async fn volumes(connection: &mut SqliteConnection, group: &Group, member: &Memb
 }
 
 /// A token is for one array of one policy: another policy, site or URL drops it, so that nobody can have a
-/// token sent to an address of his choice.
+/// token sent to an address of his choice. Where a secret of the site's Barbican is named instead, no token stays here.
 async fn policy(connection: &mut SqliteConnection, group: &Group, policy: &Policy) -> StoreResult<()> {
     const OTHERS: &str = "DELETE FROM replication_policies WHERE protection_group_id = ? AND id <> ?";
     const WRITE: &str = "INSERT INTO replication_policies (id, protection_group_id, primary_site_id, primary_fa_url, \
          secondary_site_id, secondary_fa_url, pure_pg_name, replication_interval, rpo_minutes, status) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (id) DO UPDATE SET \
-         primary_fa_api_token = CASE WHEN primary_site_id = excluded.primary_site_id \
+         primary_fa_api_token = CASE WHEN ? AND primary_site_id = excluded.primary_site_id \
              AND primary_fa_url = excluded.primary_fa_url THEN primary_fa_api_token END, \
-         secondary_fa_api_token = CASE WHEN secondary_site_id = excluded.secondary_site_id \
+         secondary_fa_api_token = CASE WHEN ? AND secondary_site_id = excluded.secondary_site_id \
              AND secondary_fa_url = excluded.secondary_fa_url THEN secondary_fa_api_token END, \
          primary_site_id = excluded.primary_site_id, primary_fa_url = excluded.primary_fa_url, \
          secondary_site_id = excluded.secondary_site_id, secondary_fa_url = excluded.secondary_fa_url, \
@@ -175,10 +175,12 @@ async fn policy(connection: &mut SqliteConnection, group: &Group, policy: &Polic
     let ArraySide {
         site_id: primary,
         url: primary_url,
+        token_secret: primary_secret,
     } = &policy.primary;
     let ArraySide {
         site_id: secondary,
         url: secondary_url,
+        token_secret: secondary_secret,
     } = &policy.secondary;
     sqlx::query(OTHERS)
         .bind(group.id().to_string())
@@ -197,6 +199,8 @@ async fn policy(connection: &mut SqliteConnection, group: &Group, policy: &Polic
         .bind(policy.replication_interval_seconds.map(number).transpose()?)
         .bind(policy.rpo_minutes.map(number).transpose()?)
         .bind(group.policy_status.map(|status| status.as_str()))
+        .bind(primary_secret.is_none())
+        .bind(secondary_secret.is_none())
         .execute(connection)
         .await
         .map_err(unavailable)?;

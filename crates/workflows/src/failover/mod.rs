@@ -201,6 +201,9 @@ fn as_port(error: protector_ports::AccessError) -> protector_ports::PortError {
     use protector_ports::{AccessError, Kind, PortError};
     match error {
         AccessError::Store(_) => PortError::retryable("the database does not answer"),
+        AccessError::TokenSecret { ref failure, .. } => {
+            PortError::new(failure.class, failure.kind, error.to_string())
+        }
         other => PortError::permanent(Kind::Unauthorized, other.to_string()),
     }
 }

@@ -329,6 +329,7 @@ impl Lab {
         let side = |site_id, access: ArrayAccess| ArraySide {
             site_id,
             url: access.url,
+            token_secret: None,
         };
         let pair = self.arrays();
         let reference = |id, name: &str| SiteRef {
@@ -456,6 +457,7 @@ impl Lab {
         let store: Arc<dyn Store> = self.store.clone();
         let directory = Directory::new(
             store.clone(),
+            self.cloud.clone(),
             self.here,
             self.credentials("site-a", "protector"),
             BTreeMap::new(),

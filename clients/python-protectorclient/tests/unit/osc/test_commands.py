@@ -376,6 +376,32 @@ class TestPolicy(base.CommandCase):
         self.assertEqual('T-2', self.sent()['policy'][
             'secondary_fa_token'])
 
+    def test_secrets_instead_of_tokens(self):
+        href = ('https://barbican/v1/secrets/'
+                '6f1c0d2e-0000-4000-8000-0000000000aa')
+        with mock.patch.dict(os.environ, {policy.PRIMARY_ENV: 'unused',
+                                          policy.SECONDARY_ENV: 'T-2'}):
+            self.run_command(policy.CreatePolicy, *(
+                self.ARGS + ('--primary-fa-token-secret', href)))
+        sent = self.sent()['policy']
+        self.assertEqual(href, sent['primary_fa_token_secret'])
+        self.assertNotIn('primary_fa_token', sent)
+        self.assertEqual('T-2', sent['secondary_fa_token'])
+        self.assertNotIn('secondary_fa_token_secret', sent)
+        shown = self.data(policy.ShowPolicy, 'prod-web-app')
+        self.assertEqual(
+            policy.FIELDS + ('primary_fa_token_secret',), tuple(shown))
+
+    def test_a_token_and_a_secret(self):
+        asked = len(self.a.requests)
+        with mock.patch('sys.stderr', io.StringIO()) as said:
+            with self.assertRaises((Exception, SystemExit)):
+                self.run_command(policy.CreatePolicy, *(
+                    self.ARGS + ('--primary-fa-token', 'T-1',
+                                 '--primary-fa-token-secret', 'S-1')))
+        self.assertIn('not allowed with', said.getvalue())
+        self.assertEqual(asked, len(self.a.requests))
+
     def test_no_token_and_no_terminal(self):
         with mock.patch('sys.stdin', io.StringIO('')):
             with self.assertRaisesRegex(osc_exc.CommandError, 'missing'):

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Json, response::IntoResponse};
-use protector_service::policies::NewPolicy;
+use protector_service::policies::{GivenToken, NewPolicy};
 use serde_json::json;
 
 use crate::body::Fields;
@@ -22,9 +22,9 @@ pub(crate) async fn create(
     let mut fields = body.only("policy")?;
     let new = NewPolicy {
         primary_fa_url: fields.required("primary_fa_url")?,
-        primary_fa_token: fields.required_secret("primary_fa_token")?,
+        primary_fa_token: token(&mut fields, "primary")?,
         secondary_fa_url: fields.required("secondary_fa_url")?,
-        secondary_fa_token: fields.required_secret("secondary_fa_token")?,
+        secondary_fa_token: token(&mut fields, "secondary")?,
         pure_pg_name: fields.required("pure_pg_name")?,
         replication_interval_seconds: fields.optional("replication_interval")?,
         rpo_minutes: fields.optional("rpo_minutes")?,
@@ -37,4 +37,11 @@ pub(crate) async fn create(
         .as_ref()
         .map(|policy| render::policy(&group, policy));
     Ok((StatusCode::ACCEPTED, Json(json!({"policy": shown}))))
+}
+
+/// A side's token, or the secret that has it.
+fn token(fields: &mut Fields, side: &str) -> Answer<GivenToken> {
+    let token = fields.secret(&format!("{side}_fa_token"))?;
+    let secret: Option<String> = fields.optional(&format!("{side}_fa_token_secret"))?;
+    Ok(GivenToken::one_of(side, token, secret.as_deref())?)
 }

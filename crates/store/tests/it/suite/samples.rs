@@ -63,10 +63,12 @@ pub fn policy(here: SiteId, there: SiteId) -> Policy {
         primary: ArraySide {
             site_id: here,
             url: "https://array-a.example".to_owned(),
+            token_secret: None,
         },
         secondary: ArraySide {
             site_id: there,
             url: "https://array-b.example".to_owned(),
+            token_secret: None,
         },
         pure_pg_name: "pg-web".to_owned(),
         replication_interval_seconds: Some(300),
