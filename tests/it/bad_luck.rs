@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::setback::{as_before, brief, stop_at_last, told};
 use crate::harness::{Case, Pair, Session, Stack, Trouble, names, text};
@@ -217,6 +217,24 @@ async fn switched(stack: &Stack, array: &str, down: bool) -> Result<()> {
     Ok(())
 }
 
+/// The servers of the source are up again.
+async fn run_again(pair: &Pair, servers: &[String]) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let listed = pair.here.listed("compute", "/servers/detail", "servers").await?;
+        let runs = |id: &String| {
+            listed
+                .iter()
+                .any(|one| one["id"] == **id && one["status"] == "ACTIVE")
+        };
+        if servers.iter().all(runs) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "the servers stay stopped: {listed:#?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn o8_an_array_that_fails_before_the_point_of_no_return() -> Result<()> {
     let stack = Stack::start().await?;
@@ -273,6 +291,10 @@ async fn o8_an_array_that_fails_before_the_point_of_no_return() -> Result<()> {
     let path = format!("/operations/{operation}");
     pair.until(&path, "operation", |now| now["status"] == "rolling_back")
         .await?;
+    // Nobody's work waits for it.
+    run_again(&pair, &group.servers).await?;
+    let meanwhile = pair.here.get(&path).await?["operation"].clone();
+    ensure!(meanwhile["status"] == "rolling_back", "{}", brief(&meanwhile));
     switched(&stack, "fa-b", false).await?;
     let ended = pair.ended(&group.id, &operation).await?;
     ensure!(ended["outcome"] == "rolled_back", "{}", brief(&ended));

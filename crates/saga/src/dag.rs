@@ -42,6 +42,9 @@ pub struct Node {
     pub kind: StepKind,
     /// The steps that must be done first.
     pub after: Vec<String>,
+    /// The steps that must be taken back before this one is, where not all that come after it need to be: what
+    /// matters most to people isn't held up by a remnant that can't be removed.
+    pub undone_after: Option<Vec<String>>,
     pub retry: RetryPolicy,
     /// An attempt that takes longer is given up, its outcome being unknown.
     pub timeout: Duration,
@@ -59,8 +62,8 @@ pub struct Dag(Arc<Inner>);
 struct Inner {
     nodes: Vec<Node>,
     index: BTreeMap<String, usize>,
-    /// For every step the steps that wait for it, directly.
-    dependents: Vec<Vec<usize>>,
+    /// For every step those that are taken back before it.
+    undone_before: Vec<Vec<usize>>,
     pivot: Option<usize>,
 }
 
@@ -77,20 +80,26 @@ impl Dag {
             .enumerate()
             .map(|(i, node)| (node.name.clone(), i))
             .collect();
-        let mut dependents = vec![Vec::new(); nodes.len()];
+        let mut undone_before = vec![Vec::new(); nodes.len()];
         for (i, node) in nodes.iter().enumerate() {
             for before in &node.after {
-                dependents[index[before]].push(i);
+                undone_before[index[before]].push(i);
+            }
+        }
+        for (i, node) in nodes.iter().enumerate() {
+            if let Some(few) = &node.undone_after {
+                undone_before[i] = few.iter().map(|name| index[name]).collect();
             }
         }
         let pivot = only_pivot(&nodes)?;
         let dag = Dag(Arc::new(Inner {
             nodes,
             index,
-            dependents,
+            undone_before,
             pivot,
         }));
         dag.check_kinds()?;
+        dag.check_way_back()?;
         Ok(dag)
     }
 
@@ -137,8 +146,24 @@ impl Dag {
         self.0.pivot
     }
 
-    pub(crate) fn dependents(&self, position: usize) -> &[usize] {
-        &self.0.dependents[position]
+    pub(crate) fn undone_before(&self, position: usize) -> &[usize] {
+        &self.0.undone_before[position]
+    }
+
+    /// Nothing is taken back before something that had to be done before it, or the way back could be a circle.
+    fn check_way_back(&self) -> Result<(), DagError> {
+        for node in self.nodes() {
+            for later in node.undone_after.iter().flatten() {
+                if !self.ancestors(later).contains(&node.name.as_str()) {
+                    let text = format!(
+                        "'{}' can't wait for '{later}' to be undone: that one doesn't come after it",
+                        node.name
+                    );
+                    return Err(DagError(text));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_kinds(&self) -> Result<(), DagError> {
@@ -220,6 +245,13 @@ fn check_names(nodes: &[Node]) -> Result<(), DagError> {
                 node.name
             )));
         }
+        let mut back = node.undone_after.iter().flatten();
+        if let Some(unknown) = back.find(|later| !names.contains(later.as_str())) {
+            return Err(DagError(format!(
+                "'{}' is undone after '{unknown}', which doesn't exist",
+                node.name
+            )));
+        }
     }
     Ok(())
 }
@@ -289,6 +321,13 @@ mod tests {
             .contains("each other: a, b")
         );
         assert!(refusal(vec![node("a", Compensatable, &["a"])]).contains("each other: a"));
+        let undone_after = |step: &str| Node {
+            undone_after: Some(vec![step.to_owned()]),
+            ..node("b", Compensatable, &["a"])
+        };
+        let a = node("a", Compensatable, &[]);
+        assert!(refusal(vec![a.clone(), undone_after("x")]).contains("'x', which doesn't exist"));
+        assert!(refusal(vec![a, undone_after("a")]).contains("doesn't come after it"));
         assert!(refusal(vec![node("a", Pivot, &[]), node("b", Pivot, &["a"])]).contains("both the pivot"));
         assert!(
             refusal(vec![node("p", Pivot, &[]), node("a", Compensatable, &["p"])])

@@ -1,7 +1,7 @@
 //! What to do next. A pure function: the same journal at the same time always gives the same answer.
 //!
 //! Forward, a step runs when everything before it is done. Backward, a step is undone when everything after
-//! it has been; it owes an undo as soon as its intent is in the journal, whatever came of it.
+//! it has been, or as much of that as it has to wait for; it owes an undo as soon as its intent is in the journal, whatever came of it.
 
 use std::collections::BTreeMap;
 
@@ -170,7 +170,7 @@ fn back(dag: &Dag, state: &State, position: usize) -> Standing {
         return Standing::InFlight;
     }
     if !dag
-        .dependents(position)
+        .undone_before(position)
         .iter()
         .all(|after| is_settled_back(state.at(*after)))
     {

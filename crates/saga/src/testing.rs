@@ -19,6 +19,7 @@ pub fn node(name: &str, kind: StepKind, after: &[&str]) -> Node {
         name: name.to_owned(),
         kind,
         after: after.iter().map(|&name| name.to_owned()).collect(),
+        undone_after: None,
         retry: RetryPolicy {
             max_attempts: 5,
             first_delay: Duration::from_secs(1),

@@ -35,6 +35,7 @@ fn node(name: impl Into<String>, kind: StepKind, after: &[&str], label: &str, re
         name: name.into(),
         kind,
         after: after.iter().map(|name| (*name).to_owned()).collect(),
+        undone_after: None,
         retry,
         timeout: Duration::from_secs(300),
         label: label.to_owned(),
@@ -45,6 +46,8 @@ fn node(name: impl Into<String>, kind: StepKind, after: &[&str], label: &str, re
 pub(crate) trait Shape {
     /// An attempt may take this long.
     fn within(self, timeout: Duration) -> Node;
+    /// It is taken back as soon as these are, whatever becomes of the others that come after it.
+    fn undone_after(self, steps: &[&str]) -> Node;
     /// At most so many steps of this lane run at a time.
     fn in_lane(self, lane: &'static str, limit: usize) -> Node;
 }
@@ -52,6 +55,13 @@ pub(crate) trait Shape {
 impl Shape for Node {
     fn within(self, timeout: Duration) -> Node {
         Node { timeout, ..self }
+    }
+
+    fn undone_after(self, steps: &[&str]) -> Node {
+        Node {
+            undone_after: Some(steps.iter().map(|name| (*name).to_owned()).collect()),
+            ..self
+        }
     }
 
     fn in_lane(self, lane: &'static str, limit: usize) -> Node {

@@ -234,6 +234,26 @@ async fn an_undo_is_tried_again_and_then_needs_the_operator() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_matters_most_is_not_held_up_by_what_cannot_be_undone() {
+    let scene = Scene::new(vec![
+        Node {
+            undone_after: Some(vec!["c".to_owned()]),
+            ..node("a", Compensatable, &[])
+        },
+        node("b", Compensatable, &["a"]),
+        node("c", Compensatable, &["b"]),
+        node("p", Pivot, &["c"]),
+    ]);
+    scene.world.fail("p", &[Fault::Permanent]);
+    scene.world.fail_undo("b", &[Fault::Permanent; 5]);
+    assert_eq!(scene.run().await, None);
+    assert_eq!(scene.world.things(), ["b"], "a waits for c alone");
+    scene.decide(decision::RETRY).await;
+    assert_eq!(scene.run().await, Some(SagaOutcome::RolledBack));
+    assert_eq!(scene.world.things(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rollback_that_left_something_is_not_called_one() {
     let scene = Scene::new(diamond());
     scene.world.fail("c", &[Fault::HalfWay]);

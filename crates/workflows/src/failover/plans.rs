@@ -26,7 +26,9 @@ pub(super) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, D
     for member in &order.members {
         let name = step::stop(member);
         nodes.push(
+            // Once its twin is gone it starts again, whatever else can't be taken back.
             compensatable(&name, &[step::PREFLIGHT], STORAGE)
+                .undone_after(&[&step::boot(member)])
                 .within(options.server_patience + MINUTE)
                 .in_lane("stop", options.servers_at_once),
         );
