@@ -20,9 +20,10 @@ impl Service {
         statement: &Statement,
     ) -> Result<Operation> {
         let mut group = self.modifiable(caller, group, statement).await?;
+        let order = self.planned_order(&group, mappings)?;
         let trust = self.renewed_trust(caller, &group).await?;
-        let directory = self.directory.renewed(self.local_site(), trust.as_ref());
-        let order = self.planned_order(&group, mappings, &directory).await?;
+        let directory = self.directory.renewed(order.source, trust.as_ref());
+        self.check_access(&group, &directory).await?;
         let (operation_id, source) = (order.operation, order.source);
         group.document.open(Intent {
             operation_id,
@@ -52,18 +53,10 @@ impl Service {
     }
 
     /// What the engine would be told, if the group as it is here can be failed over.
-    pub(crate) async fn planned_order(
-        &self,
-        group: &Group,
-        mappings: &Mappings,
-        directory: &Directory,
-    ) -> Result<FailoverOrder> {
+    pub(crate) fn planned_order(&self, group: &Group, mappings: &Mappings) -> Result<FailoverOrder> {
         self.check_ready(group)?;
         let source = self.local_site();
         let target = group.document.peer_of(source).id;
-        directory.service(target).await?;
-        directory.tenant(target, group).await?;
-        directory.arrays(group, source).await?;
         let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
         Ok(FailoverOrder {
             operation: OperationId(uuid::Uuid::new_v4()),
@@ -76,6 +69,16 @@ impl Service {
             mappings: group.document.mappings.overridden_by(mappings),
             epoch: group.document.stamp.epoch + 1,
         })
+    }
+
+    /// Whether this site may go wherever a planned failover has to.
+    pub(crate) async fn check_access(&self, group: &Group, directory: &Directory) -> Result<()> {
+        let source = self.local_site();
+        let target = group.document.peer_of(source).id;
+        directory.service(target).await?;
+        directory.tenant(target, group).await?;
+        directory.arrays(group, source).await?;
+        Ok(())
     }
 
     fn check_ready(&self, group: &Group) -> Result<()> {

@@ -53,12 +53,13 @@ impl Service {
         match manner {
             Manner::Planned => {
                 self.check_may_modify(group)?;
-                self.planned_order(group, mappings, &self.directory)
-                    .await
-                    .map(Work::PlannedFailover)
+                let order = self.planned_order(group, mappings)?;
+                self.check_access(group, &self.directory).await?;
+                Ok(Work::PlannedFailover(order))
             }
             Manner::Unplanned => {
-                let order = self.unplanned_order(group, mappings, &self.directory).await?;
+                let order = self.unplanned_order(group, mappings).await?;
+                self.check_own_secret(group, &self.directory).await?;
                 Ok(Work::UnplannedFailover(order))
             }
         }

@@ -6,7 +6,7 @@
 
 use protector_domain::{
     FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation, OperationId,
-    OperationStatus, Policy, Work,
+    OperationStatus, Policy, SiteId, Work,
 };
 use protector_ports::Directory;
 use protector_ports::store::{Along, OperationFilter, Page};
@@ -30,9 +30,10 @@ impl Service {
         mappings: &Mappings,
     ) -> Result<Operation> {
         let mut group = self.own_group(caller, group).await?;
+        let order = self.unplanned_order(&group, mappings).await?;
         let trust = self.renewed_trust(caller, &group).await?;
-        let directory = self.directory.renewed(self.local_site(), trust.as_ref());
-        let order = self.unplanned_order(&group, mappings, &directory).await?;
+        let directory = self.directory.renewed(order.target, trust.as_ref());
+        self.check_own_secret(&group, &directory).await?;
         let (operation_id, here) = (order.operation, order.target);
         let now = self.clock.now();
         group.set_status(GroupStatus::FailingOver, None)?;
@@ -59,16 +60,11 @@ impl Service {
     }
 
     /// What the engine would be told, if this site can take the group over.
-    pub(crate) async fn unplanned_order(
-        &self,
-        group: &Group,
-        mappings: &Mappings,
-        directory: &Directory,
-    ) -> Result<FailoverOrder> {
+    pub(crate) async fn unplanned_order(&self, group: &Group, mappings: &Mappings) -> Result<FailoverOrder> {
         self.check_nothing_runs(group).await?;
         let takeover = self.takeover(group)?;
         let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
-        self.check_own_array(group, policy, directory).await?;
+        self.check_own_token(group, policy).await?;
         let here = self.local_site();
         Ok(FailoverOrder {
             operation: OperationId(uuid::Uuid::new_v4()),
@@ -182,14 +178,20 @@ impl Service {
         })
     }
 
-    /// The token of the other site's array isn't needed: nobody answers there.
-    async fn check_own_array(&self, group: &Group, policy: &Policy, directory: &Directory) -> Result<()> {
+    /// Whether the own array's token can be read, where Barbican holds it.
+    pub(crate) async fn check_own_secret(&self, group: &Group, directory: &Directory) -> Result<()> {
         let here = self.local_site();
-        if policy.side(here).is_some_and(|side| side.token_secret.is_some()) {
+        let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
+        if is_elsewhere(policy, here) {
             directory.array(group, here).await?;
-            return Ok(());
         }
-        if self.store.array_token(group.id(), here).await?.is_some() {
+        Ok(())
+    }
+
+    /// The token of the other site's array isn't needed: nobody answers there.
+    async fn check_own_token(&self, group: &Group, policy: &Policy) -> Result<()> {
+        let here = self.local_site();
+        if is_elsewhere(policy, here) || self.store.array_token(group.id(), here).await?.is_some() {
             return Ok(());
         }
         let document = &group.document;
@@ -201,4 +203,9 @@ impl Service {
             document.name
         )))
     }
+}
+
+/// Whether a site's array token isn't in the database, but in Barbican.
+fn is_elsewhere(policy: &Policy, site: SiteId) -> bool {
+    policy.side(site).is_some_and(|side| side.token_secret.is_some())
 }

@@ -68,11 +68,11 @@ impl Service {
         group: &Group,
     ) -> Result<Option<SecretString>> {
         match self.renewed_trust(caller, group).await {
-            Err(Error::Forbidden(reason)) => {
+            Err(error @ (Error::Forbidden(_) | Error::Unavailable { .. })) => {
                 tracing::warn!(
                     group = group.document.name,
-                    reason,
-                    "the tenant's trust at this site is lost, and this user can't make another"
+                    reason = %error,
+                    "the tenant's trust at this site is lost, and another can't be made now"
                 );
                 Ok(None)
             }
