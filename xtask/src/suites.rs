@@ -16,6 +16,7 @@ const PACKAGES: &[&str] = &[
     "python-cinderclient",
     "requests-mock",
     "pytest",
+    "pytest-xdist",
     "py-pure-client",
 ];
 
@@ -248,6 +249,9 @@ fn python_tests(name: &str, minutes: u32, folder: &str) -> anyhow::Result<Tally>
         "-q",
         "-p",
         "no:cacheprovider",
+        // Most of a command's time goes into starting Python.
+        "--numprocesses=2",
+        "--dist=worksteal",
         &place,
         &xml,
         &tests,

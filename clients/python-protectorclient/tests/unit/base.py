@@ -109,9 +109,12 @@ class CommandCase(TestCase):
             'LOG'])
         self.app.cloud_config = self.config
         self.app.options = argparse.Namespace(os_protector_peer_cloud='')
-        patch = mock.patch('time.sleep', no_sleep)
-        patch.start()
-        self.addCleanup(patch.stop)
+        # How wide a table is doesn't depend on who runs the tests.
+        width = mock.patch.dict(os.environ)
+        for patch in (mock.patch('time.sleep', no_sleep), width):
+            patch.start()
+            self.addCleanup(patch.stop)
+        os.environ.pop('COLUMNS', None)
         self.use(self.a)
 
     def use(self, site):
