@@ -33,6 +33,9 @@ enum Command {
         /// Leave out what needs the real control planes
         #[arg(long)]
         quick: bool,
+        /// Only this suite (repeat for several), and the build where it is needed
+        #[arg(long, value_name = "SUITE")]
+        only: Vec<String>,
     },
     /// Two real OpenStack control planes on this machine
     #[command(subcommand)]
@@ -52,7 +55,7 @@ enum Command {
 fn main() -> anyhow::Result<ExitCode> {
     let passed = match Cli::parse().command {
         Command::Check => check::run()?,
-        Command::Test { quick } => test::run(quick)?,
+        Command::Test { quick, only } => test::run(quick, &only)?,
         Command::Lab(command) => lab::run(command)?,
         Command::Bench(bench) => bench::run(bench)?,
         Command::Conformance => conformance::run()?,

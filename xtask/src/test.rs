@@ -2,20 +2,34 @@
 
 use std::time::Instant;
 
+use anyhow::ensure;
 use serde_json::{Map, json};
 
 use crate::conformance;
 use crate::results::{self, Tally};
 use crate::shell;
-use crate::suites::SUITES;
+use crate::suites::{SUITES, Suite};
 
-pub fn run(quick: bool) -> anyhow::Result<bool> {
+/// The suite that the release programs come from.
+const BUILD: &str = "build";
+
+/// `only`: names of suites; without any, all. The programs are built where one of them needs it.
+pub fn run(quick: bool, only: &[String]) -> anyhow::Result<bool> {
+    check_names(only)?;
+    let wanted = |suite: &Suite| {
+        only.is_empty()
+            || only.iter().any(|name| name == suite.name)
+            || (suite.name == BUILD
+                && SUITES
+                    .iter()
+                    .any(|it| it.release && only.iter().any(|name| name == it.name)))
+    };
     let start = Instant::now();
     let tree = results::tree()?;
     let clauses = conformance::tests_of_clauses()?;
     let mut done: Vec<(&str, Tally)> = Vec::new();
     let mut built = false;
-    for suite in SUITES {
+    for suite in SUITES.iter().filter(|suite| wanted(suite)) {
         let there = suite.exists.iter().any(|it| shell::root().join(it).exists());
         if !there || (quick && suite.real) {
             let reason = if there {
@@ -38,7 +52,7 @@ pub fn run(quick: bool) -> anyhow::Result<bool> {
                 Tally::single(suite.name, false)
             })
         };
-        if suite.name == "build" {
+        if suite.name == BUILD {
             built = tally.failed == 0;
         }
         // What ran while files changed proves nothing about either state.
@@ -53,6 +67,18 @@ pub fn run(quick: bool) -> anyhow::Result<bool> {
         done.push((suite.name, tally));
     }
     Ok(summary(&done, start.elapsed().as_secs()))
+}
+
+fn check_names(only: &[String]) -> anyhow::Result<()> {
+    for name in only {
+        let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+        ensure!(
+            known.contains(&name.as_str()),
+            "there is no suite '{name}', but {}",
+            known.join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn summary(done: &[(&str, Tally)], seconds: u64) -> bool {
