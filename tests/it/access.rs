@@ -161,7 +161,9 @@ async fn grepped(log: &Path) -> Result<String> {
 
 /// A site's API, wrongly configured: what a client with this token gets, and what the log then says.
 async fn diagnosed(stack: &Stack, auth_url: &str, password: &str, token: &str) -> Result<(u16, String)> {
-    let directory = TempDir::new()?;
+    // Beside the sites, where the arrays' certificates are.
+    let above = stack.a.directory.parent().context("a site has a place")?;
+    let directory = TempDir::new_in(above)?;
     let port = free_port()?;
     let conf = Conf {
         auth_url: auth_url.to_owned(),

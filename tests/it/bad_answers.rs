@@ -165,11 +165,6 @@ fn broken_for_good() -> Vec<Vec<Case>> {
                 "Keystone answers a page",
                 &["Keystone at site-b", "sign in", "not JSON", IN_FRONT],
             )
-            .with(
-                Trouble::at("site-b", "GET /compute.*/flavors")
-                    .times(1)
-                    .status(401, json!({"error": {"code": 401, "message": "Unauthorized"}})),
-            )
             .with(Trouble::at("site-b", "POST /auth/tokens$").page(201, HTML)),
         ],
     ]

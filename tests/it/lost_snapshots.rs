@@ -146,7 +146,7 @@ async fn o2_a_snapshot_that_is_missing_or_eradicated_is_said_and_another_one_tak
         &ended,
         &[
             "no replicated snapshot found",
-            "'pg-web'",
+            "on FlashArray fa-b",
             "Verify replication policy and RPO",
         ],
     )?;

@@ -255,7 +255,7 @@ async fn o8_too_little_room_and_taken_addresses_are_seen_before_anything_is_touc
     for (port, says) in [
         (
             json!({"fixed_ips": [{"subnet_id": subnet, "ip_address": ip}]}),
-            ["is taken", "free it, or map", ip],
+            ["is taken", "Free it, or map", ip],
         ),
         (
             json!({"mac_address": mac, "fixed_ips": [{"subnet_id": subnet, "ip_address": "10.1.0.200"}]}),

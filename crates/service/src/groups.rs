@@ -197,6 +197,7 @@ impl Service {
         change: GroupChange,
         statement: &Statement,
     ) -> Result<Group> {
+        let trusts = self.renewed_by_the_way(caller, id).await?;
         let mut group = self.modifiable(caller, id, statement).await?;
         if let Some(name) = change.name {
             check_name(&name)?;
@@ -206,9 +207,10 @@ impl Service {
             group.document.description = description;
         }
         self.touch(&mut group);
-        let along = self
-            .along_renewed(caller, &group, statement, "name or description changed")
-            .await?;
+        let along = Along {
+            trusts,
+            ..self.along(&group, statement, "name or description changed")
+        };
         Ok(self.store.update_group(&group, along).await?)
     }
 
@@ -219,12 +221,14 @@ impl Service {
         mappings: Mappings,
         statement: &Statement,
     ) -> Result<Group> {
+        let trusts = self.renewed_by_the_way(caller, id).await?;
         let mut group = self.modifiable(caller, id, statement).await?;
         group.document.mappings = mappings;
         self.touch(&mut group);
-        let along = self
-            .along_renewed(caller, &group, statement, "mappings changed")
-            .await?;
+        let along = Along {
+            trusts,
+            ..self.along(&group, statement, "mappings changed")
+        };
         Ok(self.store.update_group(&group, along).await?)
     }
 
@@ -235,6 +239,7 @@ impl Service {
         id: GroupId,
         statement: &Statement,
     ) -> Result<Tombstone> {
+        let trusts = self.renewed_by_the_way(caller, id).await?;
         let mut group = self.modifiable(caller, id, statement).await?;
         group.set_status(GroupStatus::Deleting, None)?;
         self.touch(&mut group);
@@ -246,9 +251,8 @@ impl Service {
         };
         let along = Along {
             saga: Some(saga(Work::DissolveGroup { group: id }, uuid::Uuid::new_v4())?),
-            ..self
-                .along_renewed(caller, &group, statement, "group deleted")
-                .await?
+            trusts,
+            ..self.along(&group, statement, "group deleted")
         };
         self.store.update_group(&group, along).await?;
         self.wake.wake();

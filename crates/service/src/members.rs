@@ -98,6 +98,7 @@ impl Service {
         id: MemberId,
         statement: &Statement,
     ) -> Result<()> {
+        let trusts = self.renewed_by_the_way(caller, group).await?;
         let mut group = self.modifiable(caller, group, statement).await?;
         let member = group
             .document
@@ -115,14 +116,12 @@ impl Service {
                 },
                 uuid::Uuid::new_v4(),
             )?),
-            ..self
-                .along_renewed(
-                    caller,
-                    &group,
-                    statement,
-                    format!("member {} removed", member.instance_name),
-                )
-                .await?
+            trusts,
+            ..self.along(
+                &group,
+                statement,
+                format!("member {} removed", member.instance_name),
+            )
         };
         self.store.update_group(&group, along).await?;
         self.wake.wake();

@@ -1,8 +1,8 @@
 //! The bundle's way out of one site and into the other.
 
 use protector_domain::{
-    Bundle, Document, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SiteId,
-    SyncState, SyncStatus, Work,
+    Bundle, Document, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SiteId, SyncState,
+    SyncStatus, Work,
 };
 use protector_ports::store::Along;
 use secrecy::{ExposeSecret, SecretString};
@@ -50,11 +50,8 @@ impl Service {
             serde_json::from_value(bundle.observations.clone()).unwrap_or_default();
         let trust = match self.store.group(id).await? {
             None => self.import_new(caller, bundle, document, tokens).await?,
-            Some(group) => {
-                if group.project(self.local_site()) != Some(&caller.project_id) {
-                    return Err(Error::not_found("protection group", id));
-                }
-                self.import_next(caller, group, bundle, document, observations, tokens)
+            Some(_) => {
+                self.import_next(caller, bundle, document, observations, tokens)
                     .await?
             }
         };
@@ -141,12 +138,13 @@ impl Service {
     async fn import_next(
         &self,
         caller: &Caller,
-        mut group: Group,
         bundle: &Bundle,
         document: Document,
         observations: Observations,
         array_tokens: Vec<(SiteId, SecretString)>,
     ) -> Result<Option<SecretString>> {
+        let trusts = self.renewed_by_the_way(caller, document.group_id).await?;
+        let mut group = self.own_group(caller, document.group_id).await?;
         let held = &group.document;
         let refused = |message: String| {
             Error::conflict(message)
@@ -197,7 +195,6 @@ impl Service {
             group.status = group.resting_status();
             group.status_reason = None;
         }
-        let trust = self.renewed_by_the_way(caller, &group).await?;
         let entry = match lost {
             Some(lost) => Some(self.entry(
                 group.id(),
@@ -217,17 +214,15 @@ impl Service {
                 )
             }),
         };
+        let renewed = trusts.first().map(|(_, trust)| trust.clone());
         let along = Along {
             entry,
-            trusts: trust
-                .iter()
-                .map(|trust| (self.local_site(), trust.clone()))
-                .collect(),
+            trusts,
             array_tokens,
             ..Along::default()
         };
         self.store.update_group(&group, along).await?;
-        match trust {
+        match renewed {
             Some(trust) => Ok(Some(trust)),
             None => Ok(self.store.group_trust(group.id(), self.local_site()).await?),
         }

@@ -102,24 +102,6 @@ impl Service {
         }
     }
 
-    /// The same with a new trust, where the one that is stored here is lost.
-    pub(crate) async fn along_renewed<'a>(
-        &self,
-        caller: &Caller,
-        group: &Group,
-        statement: &'a Statement,
-        message: impl Into<String>,
-    ) -> Result<Along<'a>> {
-        let trust = self.renewed_by_the_way(caller, group).await?;
-        Ok(Along {
-            trusts: trust
-                .map(|trust| (self.local_site(), trust))
-                .into_iter()
-                .collect(),
-            ..self.along(group, statement, message)
-        })
-    }
-
     pub(crate) fn entry(
         &self,
         group_id: GroupId,

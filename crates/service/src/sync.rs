@@ -51,6 +51,7 @@ impl Service {
 
     /// The peer's word that it stores our version: the modification is over.
     pub async fn receipt(&self, caller: &Caller, id: GroupId, receipt: Receipt) -> Result<Group> {
+        let mut trusts = self.renewed_by_the_way(caller, id).await?;
         let mut group = self.own_group(caller, id).await?;
         let peer = group.document.peer_of(self.local_site()).clone();
         if receipt.group_id != id || receipt.site_id != peer.id {
@@ -70,13 +71,7 @@ impl Service {
         group.sync.peer = Some(receipt.stamp);
         group.sync.last_sync_at = Some(now);
         group.updated_at = now;
-        let mut trusts: Vec<_> = receipt
-            .trust_id
-            .map(|trust| (peer.id, SecretString::from(trust)))
-            .into_iter()
-            .collect();
-        let own = self.renewed_by_the_way(caller, &group).await?;
-        trusts.extend(own.map(|trust| (self.local_site(), trust)));
+        trusts.extend(receipt.trust_id.map(|trust| (peer.id, SecretString::from(trust))));
         let along = Along {
             entry: Some(self.entry(
                 id,

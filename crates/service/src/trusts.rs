@@ -1,6 +1,6 @@
 //! A tenant's trust: the right to act for him later, given while he is here.
 
-use protector_domain::Group;
+use protector_domain::{Group, GroupId, SiteId};
 use protector_ports::cloud::NewTrust;
 use secrecy::SecretString;
 
@@ -61,22 +61,27 @@ impl Service {
         self.new_trust(caller).await.map(Some)
     }
 
-    /// The same where nothing depends on it yet: who can't make a trust is not stopped by that.
-    pub(crate) async fn renewed_by_the_way(
-        &self,
-        caller: &Caller,
-        group: &Group,
-    ) -> Result<Option<SecretString>> {
-        match self.renewed_trust(caller, group).await {
+    /// The same where nothing depends on it yet: who can't make a trust is not stopped by that. Keystone takes its
+    /// time, so this is asked before the group is read that is to be changed.
+    pub(crate) async fn renewed_by_the_way(&self, caller: &Caller, id: GroupId) -> Result<TrustHere> {
+        let group = self.own_group(caller, id).await?;
+        let renewed = match self.renewed_trust(caller, &group).await {
             Err(error @ (Error::Forbidden(_) | Error::Unavailable { .. })) => {
                 tracing::warn!(
                     group = group.document.name,
                     reason = %error,
                     "the tenant's trust at this site is lost, and another can't be made now"
                 );
-                Ok(None)
+                None
             }
-            other => other,
-        }
+            other => other?,
+        };
+        Ok(renewed
+            .map(|trust| (self.local_site(), trust))
+            .into_iter()
+            .collect())
     }
 }
+
+/// A new trust of this site to be kept, or none.
+pub(crate) type TrustHere = Vec<(SiteId, SecretString)>;
