@@ -45,7 +45,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             (Loss::Dark, &mut refused, "refused"),
             (Loss::Silent, &mut silent, "silent"),
         ] {
-            let run = once(&programs, &options.dir, loss).await?;
+            // A run keeps its folder to itself until the program ends.
+            let place = options.dir.join(format!("{number}-{told}"));
+            let run = once(&programs, &place, loss).await?;
             screen.step(&format!(
                 "run {number}, {told}: {:.2} s, {} knocks",
                 run.seconds, run.knocks
