@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Pair, Stack, state, text};
-use crate::takeover::replicated;
+use crate::takeover::{late, replicated};
 
 /// Time goes by on the arrays.
 const CLOCKS: &[state::Allowed] = &[
@@ -177,11 +177,7 @@ async fn preflight_of_the_survivor_asks_nobody_else_and_names_who_would_be_missi
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
     replicated(&stack).await?;
-    let late = stack
-        .simulation
-        .boot("site-a", "late", 1, "replicated-ssd")
-        .await?;
-    stack.member(&pair, &group.id, &late).await?;
+    late(&stack, &pair, &group.id).await?;
     stack.silence_site_a().await?;
     // Older than the policy promises.
     stack.advance(std::time::Duration::from_secs(3600)).await?;

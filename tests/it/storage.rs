@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::takeover::{replicated, take_over};
+use crate::takeover::{known, late, replicated, take_over};
 
 /// The documented words.
 fn no_snapshot(volume: &str, array: &str) -> String {
@@ -90,15 +90,8 @@ async fn o8_a_member_without_snapshot_is_told_in_the_documented_words() -> Resul
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
     replicated(&stack).await?;
-    let late = stack
-        .simulation
-        .boot("site-a", "late", 1, "replicated-ssd")
-        .await?;
-    stack.member(&pair, &group.id, &late).await?;
-    let path = format!("/protection-groups/{}", group.id);
-    pair.reversed()
-        .until(&path, "protection_group", |now| now["facts_complete"] == true)
-        .await?;
+    let late = late(&stack, &pair, &group.id).await?;
+    known(&pair, &group.id).await?;
     let disks = volumes(&stack, &late).await?;
     stack.lose_site_a().await?;
     let ended = take_over(&pair, &group.id).await?;

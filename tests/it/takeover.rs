@@ -129,6 +129,24 @@ async fn o2_a_silent_site_is_not_waited_for() -> Result<()> {
     Ok(())
 }
 
+/// A server `late` that is protected too late for the last replication; its id.
+pub async fn late(stack: &Stack, pair: &Pair, group: &str) -> Result<String> {
+    let simulation = &stack.simulation;
+    let late = simulation.boot("site-a", "late", 1, "replicated-ssd").await?;
+    stack.member(pair, group, &late).await?;
+    Ok(late)
+}
+
+/// The other site has read what all servers look like.
+pub async fn known(pair: &Pair, group: &str) -> Result<()> {
+    let path = format!("/protection-groups/{group}");
+    let there = pair.reversed();
+    there
+        .until(&path, "protection_group", |now| now["facts_complete"] == true)
+        .await?;
+    Ok(())
+}
+
 /// One server isn't in any snapshot yet: the others don't wait for it, and it is said.
 #[tokio::test]
 async fn o2_who_cannot_be_brought_up_does_not_hold_the_others_up() -> Result<()> {
@@ -136,23 +154,8 @@ async fn o2_who_cannot_be_brought_up_does_not_hold_the_others_up() -> Result<()>
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
     replicated(&stack).await?;
-    let late = stack
-        .simulation
-        .boot("site-a", "late", 1, "replicated-ssd")
-        .await?;
-    stack.member(&pair, &group.id, &late).await?;
-    let recorded = async || -> Result<bool> {
-        let shown = pair
-            .there
-            .get(&format!("/protection-groups/{}", group.id))
-            .await?;
-        Ok(shown["protection_group"]["facts_complete"] == true)
-    };
-    let end = Instant::now() + Duration::from_secs(30);
-    while !recorded().await? {
-        ensure!(Instant::now() < end, "the new member is never read");
-        sleep(Duration::from_millis(100)).await;
-    }
+    late(&stack, &pair, &group.id).await?;
+    known(&pair, &group.id).await?;
     stack.lose_site_a().await?;
     let ended = take_over(&pair, &group.id).await?;
     assert_eq!(ended["outcome"], "partial", "{ended:#}");

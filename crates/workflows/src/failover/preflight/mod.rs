@@ -25,7 +25,7 @@ pub(super) use self::findings::{Findings, Looked, Obstacle, found};
 pub(super) use self::plan::TargetPlan;
 use super::facts::Facts;
 use super::{Failover, Manner, recorded, step};
-use crate::failure::{OrFail, StepResult, permanent};
+use crate::failure::{OrFail, StepResult, failed, permanent};
 use crate::world::World;
 
 /// What the target cloud has to choose from.
@@ -157,10 +157,7 @@ impl Failover {
                 ),
                 remedy,
             )),
-            Err(error) => Err(Err::<(), _>(error).or_fail().err().map_or_else(
-                || Obstacle::Failed(permanent("the trust can't be tried")),
-                Obstacle::Failed,
-            )),
+            Err(error) => Err(failed(error).into()),
         }
     }
 
