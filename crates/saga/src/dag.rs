@@ -4,7 +4,8 @@
 //! divides the steps in two. Every step before the pivot can be taken back, every step after it only goes
 //! forward, and no step stands beside it, because of such a step nobody could say which it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,12 +59,19 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dag(Arc<Inner>);
 
+/// Ten thousand servers make a plan of some hundred thousand steps, so everything here is linear in steps and edges.
 #[derive(Debug, PartialEq, Eq)]
 struct Inner {
     nodes: Vec<Node>,
-    index: BTreeMap<String, usize>,
-    /// For every step those that are taken back before it.
-    undone_before: Vec<Vec<usize>>,
+    index: HashMap<String, usize>,
+    /// For every step those that must be done before it.
+    before: Vec<Vec<usize>>,
+    /// For every step those that come right after it.
+    after: Vec<Vec<usize>>,
+    /// For every step with a way back of its own those that are taken back before it.
+    undone_before: HashMap<usize, Vec<usize>>,
+    /// For every step those with a way back of their own that wait for it to be taken back.
+    holds_back: HashMap<usize, Vec<usize>>,
     pivot: Option<usize>,
 }
 
@@ -73,29 +81,43 @@ pub struct DagError(pub String);
 
 impl Dag {
     pub fn new(nodes: Vec<Node>) -> Result<Dag, DagError> {
-        check_names(&nodes)?;
-        let nodes = sort(nodes)?;
-        let index: BTreeMap<String, usize> = nodes
+        let written = check_names(&nodes)?;
+        let nodes = sort(nodes, &written)?;
+        let index: HashMap<String, usize> = nodes
             .iter()
             .enumerate()
             .map(|(i, node)| (node.name.clone(), i))
             .collect();
-        let mut undone_before = vec![Vec::new(); nodes.len()];
-        for (i, node) in nodes.iter().enumerate() {
-            for before in &node.after {
-                undone_before[index[before]].push(i);
+        let positions = |names: &[String]| -> Vec<usize> {
+            let found: BTreeSet<usize> = names.iter().map(|name| index[name]).collect();
+            found.into_iter().collect()
+        };
+        let before: Vec<Vec<usize>> = nodes.iter().map(|node| positions(&node.after)).collect();
+        let mut after = vec![Vec::new(); nodes.len()];
+        for (i, befores) in before.iter().enumerate() {
+            for &earlier in befores {
+                after[earlier].push(i);
             }
         }
-        for (i, node) in nodes.iter().enumerate() {
-            if let Some(few) = &node.undone_after {
-                undone_before[i] = few.iter().map(|name| index[name]).collect();
+        let undone_before: HashMap<usize, Vec<usize>> = nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(i, node)| Some((i, positions(node.undone_after.as_ref()?))))
+            .collect();
+        let mut holds_back: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (&i, laters) in &undone_before {
+            for &later in laters {
+                holds_back.entry(later).or_default().push(i);
             }
         }
         let pivot = only_pivot(&nodes)?;
         let dag = Dag(Arc::new(Inner {
             nodes,
             index,
+            before,
+            after,
             undone_before,
+            holds_back,
             pivot,
         }));
         dag.check_kinds()?;
@@ -118,23 +140,18 @@ impl Dag {
 
     /// Everything that must be done before the step, in topological order.
     pub fn ancestors(&self, name: &str) -> Vec<&str> {
-        let mut wanted: BTreeSet<&str> = BTreeSet::from([name]);
-        for node in self
-            .0
-            .nodes
-            .iter()
-            .rev()
-            .filter(|node| node.name == name || !node.after.is_empty())
-        {
-            if wanted.contains(node.name.as_str()) {
-                wanted.extend(node.after.iter().map(String::as_str));
-            }
-        }
-        self.0
-            .nodes
-            .iter()
-            .map(|node| node.name.as_str())
-            .filter(|n| *n != name && wanted.contains(n))
+        let Some(position) = self.position(name) else {
+            return Vec::new();
+        };
+        let earlier = reach(position, self.0.nodes.len(), &self.0.before);
+        self.names(|i| i != position && earlier[i])
+    }
+
+    fn names(&self, wanted: impl Fn(usize) -> bool) -> Vec<&str> {
+        let nodes = self.0.nodes.iter().enumerate();
+        nodes
+            .filter(|(i, _)| wanted(*i))
+            .map(|(_, node)| node.name.as_str())
             .collect()
     }
 
@@ -146,18 +163,57 @@ impl Dag {
         self.0.pivot
     }
 
+    /// Those that must be done before the step.
+    pub(crate) fn before(&self, position: usize) -> &[usize] {
+        &self.0.before[position]
+    }
+
+    /// Those that the step must be done before.
+    pub(crate) fn after(&self, position: usize) -> &[usize] {
+        &self.0.after[position]
+    }
+
+    /// Those that are taken back before the step is: all that come after it, or its own choice of them.
     pub(crate) fn undone_before(&self, position: usize) -> &[usize] {
-        &self.0.undone_before[position]
+        match self.0.undone_before.get(&position) {
+            Some(chosen) => chosen,
+            None => self.after(position),
+        }
+    }
+
+    /// Those that wait for the step to be taken back.
+    pub(crate) fn undone_after(&self, position: usize) -> impl Iterator<Item = usize> {
+        let usual = self.before(position).iter().copied();
+        let chosen = self.0.holds_back.get(&position).into_iter().flatten().copied();
+        usual
+            .filter(|earlier| !self.0.undone_before.contains_key(earlier))
+            .chain(chosen)
     }
 
     /// Nothing is taken back before something that had to be done before it, or the way back could be a circle.
     fn check_way_back(&self) -> Result<(), DagError> {
-        for node in self.nodes() {
-            for later in node.undone_after.iter().flatten() {
-                if !self.ancestors(later).contains(&node.name.as_str()) {
+        // In which round a step was passed last.
+        let mut passed = vec![0; self.0.nodes.len()];
+        let mut round = 0;
+        for (&position, laters) in &self.0.undone_before {
+            for &later in laters {
+                round += 1;
+                let mut open = vec![later];
+                let mut comes_after = false;
+                while let Some(one) = open.pop() {
+                    for &earlier in self.before(one) {
+                        comes_after |= earlier == position;
+                        // What stands before the step in the order doesn't come after it.
+                        if earlier > position && passed[earlier] != round {
+                            passed[earlier] = round;
+                            open.push(earlier);
+                        }
+                    }
+                }
+                if !comes_after {
                     let text = format!(
-                        "'{}' can't wait for '{later}' to be undone: that one doesn't come after it",
-                        node.name
+                        "'{}' can't wait for '{}' to be undone: that one doesn't come after it",
+                        self.0.nodes[position].name, self.0.nodes[later].name
                     );
                     return Err(DagError(text));
                 }
@@ -167,29 +223,27 @@ impl Dag {
     }
 
     fn check_kinds(&self) -> Result<(), DagError> {
-        let Some(pivot) = self.pivot() else {
+        let Some(pivot) = self.0.pivot else {
             return self.check_without_pivot();
         };
-        let before: BTreeSet<&str> = self.ancestors(&pivot.name).into_iter().collect();
-        for node in self.nodes() {
+        let count = self.0.nodes.len();
+        let earlier = reach(pivot, count, &self.0.before);
+        let later = reach(pivot, count, &self.0.after);
+        let pivot = &self.0.nodes[pivot].name;
+        for (i, node) in self.0.nodes.iter().enumerate() {
+            let name = &node.name;
             match node.kind {
-                StepKind::Pivot => {}
-                StepKind::Compensatable if before.contains(node.name.as_str()) => {}
-                StepKind::Compensatable => {
-                    let text = format!(
-                        "'{}' can be undone, so the pivot '{}' must come after it",
-                        node.name, pivot.name
-                    );
-                    return Err(DagError(text));
+                StepKind::Compensatable if !earlier[i] => {
+                    return Err(DagError(format!(
+                        "'{name}' can be undone, so the pivot '{pivot}' must come after it"
+                    )));
                 }
-                StepKind::Retriable if self.ancestors(&node.name).contains(&pivot.name.as_str()) => {}
-                StepKind::Retriable => {
-                    let text = format!(
-                        "'{}' only goes forward, so it must come after the pivot '{}'",
-                        node.name, pivot.name
-                    );
-                    return Err(DagError(text));
+                StepKind::Retriable if !later[i] => {
+                    return Err(DagError(format!(
+                        "'{name}' only goes forward, so it must come after the pivot '{pivot}'"
+                    )));
                 }
+                _ => {}
             }
         }
         Ok(())
@@ -197,35 +251,52 @@ impl Dag {
 
     /// Without a pivot the first step that only goes forward is the point of no return.
     fn check_without_pivot(&self) -> Result<(), DagError> {
-        for node in self
-            .nodes()
-            .iter()
-            .filter(|node| node.kind == StepKind::Compensatable)
-        {
-            for before in self.ancestors(&node.name) {
-                if self
-                    .node(before)
-                    .is_some_and(|before| before.kind == StepKind::Retriable)
-                {
-                    let text = format!(
-                        "'{}' can be undone, but comes after '{before}', which can't",
-                        node.name
-                    );
-                    return Err(DagError(text));
-                }
+        // For every step one before it that only goes forward.
+        let mut beyond: Vec<Option<usize>> = vec![None; self.0.nodes.len()];
+        for (i, node) in self.0.nodes.iter().enumerate() {
+            let forward = self
+                .before(i)
+                .iter()
+                .find_map(|&earlier| match self.0.nodes[earlier].kind {
+                    StepKind::Retriable => Some(earlier),
+                    _ => beyond[earlier],
+                });
+            beyond[i] = forward;
+            if let (Some(earlier), StepKind::Compensatable) = (forward, node.kind) {
+                let text = format!(
+                    "'{}' can be undone, but comes after '{}', which can't",
+                    node.name, self.0.nodes[earlier].name
+                );
+                return Err(DagError(text));
             }
         }
         Ok(())
     }
 }
 
-fn check_names(nodes: &[Node]) -> Result<(), DagError> {
-    let mut names = BTreeSet::new();
-    for node in nodes {
+/// Everything that edges lead to from a step, and the step.
+fn reach(from: usize, count: usize, edges: &[Vec<usize>]) -> Vec<bool> {
+    let mut reached = vec![false; count];
+    reached[from] = true;
+    let mut open = vec![from];
+    while let Some(one) = open.pop() {
+        for &next in &edges[one] {
+            if !std::mem::replace(&mut reached[next], true) {
+                open.push(next);
+            }
+        }
+    }
+    reached
+}
+
+/// The place of every name in the order of writing.
+fn check_names(nodes: &[Node]) -> Result<HashMap<String, usize>, DagError> {
+    let mut names = HashMap::with_capacity(nodes.len());
+    for (i, node) in nodes.iter().enumerate() {
         if node.name.is_empty() {
             return Err(DagError("a step has no name".to_owned()));
         }
-        if !names.insert(node.name.as_str()) {
+        if names.insert(node.name.clone(), i).is_some() {
             return Err(DagError(format!("two steps are called '{}'", node.name)));
         }
         if node.retry.max_attempts == 0 {
@@ -239,21 +310,21 @@ fn check_names(nodes: &[Node]) -> Result<(), DagError> {
         }
     }
     for node in nodes {
-        if let Some(unknown) = node.after.iter().find(|before| !names.contains(before.as_str())) {
+        if let Some(unknown) = node.after.iter().find(|before| !names.contains_key(*before)) {
             return Err(DagError(format!(
                 "'{}' comes after '{unknown}', which doesn't exist",
                 node.name
             )));
         }
         let mut back = node.undone_after.iter().flatten();
-        if let Some(unknown) = back.find(|later| !names.contains(later.as_str())) {
+        if let Some(unknown) = back.find(|later| !names.contains_key(*later)) {
             return Err(DagError(format!(
                 "'{}' is undone after '{unknown}', which doesn't exist",
                 node.name
             )));
         }
     }
-    Ok(())
+    Ok(names)
 }
 
 fn only_pivot(nodes: &[Node]) -> Result<Option<usize>, DagError> {
@@ -271,29 +342,38 @@ fn only_pivot(nodes: &[Node]) -> Result<Option<usize>, DagError> {
 }
 
 /// Always takes the earliest written step whose predecessors have been taken.
-fn sort(nodes: Vec<Node>) -> Result<Vec<Node>, DagError> {
-    let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
-    let mut taken: BTreeSet<String> = BTreeSet::new();
-    let mut sorted = Vec::with_capacity(waiting.len());
-    while sorted.len() < waiting.len() {
-        let ready = waiting
-            .iter_mut()
-            .find(|slot| {
-                slot.as_ref()
-                    .is_some_and(|node| node.after.iter().all(|before| taken.contains(before)))
-            })
-            .and_then(Option::take);
-        let Some(node) = ready else {
-            let circle: Vec<String> = waiting.into_iter().flatten().map(|node| node.name).collect();
-            return Err(DagError(format!(
-                "these steps wait for each other: {}",
-                circle.join(", ")
-            )));
-        };
-        taken.insert(node.name.clone());
-        sorted.push(node);
+fn sort(nodes: Vec<Node>, written: &HashMap<String, usize>) -> Result<Vec<Node>, DagError> {
+    let mut waits: Vec<usize> = Vec::with_capacity(nodes.len());
+    let mut after = vec![Vec::new(); nodes.len()];
+    for (i, node) in nodes.iter().enumerate() {
+        // Who is named twice is waited for once.
+        let before: BTreeSet<usize> = node.after.iter().map(|name| written[name]).collect();
+        waits.push(before.len());
+        for earlier in before {
+            after[earlier].push(i);
+        }
     }
-    Ok(sorted)
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        (0..nodes.len()).filter(|i| waits[*i] == 0).map(Reverse).collect();
+    let mut waiting: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
+    let mut sorted = Vec::with_capacity(waiting.len());
+    while let Some(Reverse(i)) = ready.pop() {
+        sorted.extend(waiting[i].take());
+        for &later in &after[i] {
+            waits[later] -= 1;
+            if waits[later] == 0 {
+                ready.push(Reverse(later));
+            }
+        }
+    }
+    let circle: Vec<String> = waiting.into_iter().flatten().map(|node| node.name).collect();
+    match circle.is_empty() {
+        true => Ok(sorted),
+        false => Err(DagError(format!(
+            "these steps wait for each other: {}",
+            circle.join(", ")
+        ))),
+    }
 }
 
 #[cfg(test)]

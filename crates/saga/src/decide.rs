@@ -49,10 +49,7 @@ pub fn decide(dag: &Dag, state: &State, now: DateTime<Utc>) -> Vec<Action> {
     }
     let backward = state.is_unwinding();
     // The way back begins when nothing goes forward any more.
-    let forward_in_flight = state
-        .steps()
-        .any(|(_, step)| step.phase == StepPhase::Running && step.is_in_flight());
-    if backward && forward_in_flight {
+    if backward && state.is_running() {
         return Vec::new();
     }
     let standings: Vec<Standing> = (0..dag.nodes().len())
@@ -98,7 +95,7 @@ fn next(dag: &Dag, state: &State, now: DateTime<Utc>, backward: bool, standings:
     vec![Action::Settle(outcome(state, backward))]
 }
 
-fn begin(node: &Node, step: &StepState, backward: bool) -> Action {
+pub(crate) fn begin(node: &Node, step: &StepState, backward: bool) -> Action {
     let step_name = node.name.clone();
     match backward {
         true => Action::Undo {
@@ -112,7 +109,7 @@ fn begin(node: &Node, step: &StepState, backward: bool) -> Action {
     }
 }
 
-fn why(node: &Node, step: &StepState, backward: bool) -> String {
+pub(crate) fn why(node: &Node, step: &StepState, backward: bool) -> String {
     let what = if backward { "undoing step" } else { "step" };
     match &step.error {
         Some((_, message)) if !matches!(step.phase, StepPhase::Running | StepPhase::Undoing) => {
@@ -126,7 +123,7 @@ fn why(node: &Node, step: &StepState, backward: bool) -> String {
 }
 
 /// A rollback that left something behind isn't one.
-fn outcome(state: &State, backward: bool) -> SagaOutcome {
+pub(crate) fn outcome(state: &State, backward: bool) -> SagaOutcome {
     match backward {
         true if state.steps().any(|(_, step)| step.given_up) => SagaOutcome::Abandoned,
         true => SagaOutcome::RolledBack,
@@ -134,11 +131,11 @@ fn outcome(state: &State, backward: bool) -> SagaOutcome {
     }
 }
 
-fn is_settled_ahead(step: &StepState) -> bool {
+pub(crate) fn is_settled_ahead(step: &StepState) -> bool {
     step.phase == StepPhase::Done || step.given_up
 }
 
-fn is_settled_back(step: &StepState) -> bool {
+pub(crate) fn is_settled_back(step: &StepState) -> bool {
     matches!(step.phase, StepPhase::Waiting | StepPhase::Undone) || step.given_up
 }
 

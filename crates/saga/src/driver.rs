@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::dag::Dag;
-use crate::decide::{Action, decide};
+use crate::decide::Action;
 use crate::event::{Event, FailureClass, SagaOutcome};
 use crate::journal::{Claim, Journal, JournalError, Owner, SagaHeader};
 use crate::state::State;
@@ -191,12 +191,11 @@ impl Run<'_> {
             if self.driver.stop.is_cancelled() {
                 return self.land_all().await;
             }
-            let actions = decide(self.steps.dag(), self.keeper.state(), self.keeper.now());
             let room = self.driver.options.max_parallel.saturating_sub(self.flight.len());
+            let actions = self.keeper.next(room);
             let starts: Vec<&Action> = actions
                 .iter()
                 .filter(|a| matches!(a, Action::Run { .. } | Action::Undo { .. }))
-                .take(room)
                 .collect();
             if !starts.is_empty() {
                 self.start(&starts).await?;
@@ -327,7 +326,7 @@ impl Run<'_> {
             }
             delay = (delay * 2).min(MAX_SETTLE_DELAY);
             self.keeper.refresh().await?;
-            let again = decide(self.steps.dag(), self.keeper.state(), self.keeper.now());
+            let again = self.keeper.next(0);
             if again.first() != Some(&Action::Settle(outcome)) {
                 return Ok(None);
             }

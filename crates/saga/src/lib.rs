@@ -8,6 +8,7 @@
 //! undone too. And there is a *pivot*: before it a failure rolls everything back, after it the saga only goes
 //! forward, and where it can't it waits for the operator.
 
+mod agenda;
 pub mod dag;
 pub mod decide;
 pub mod driver;

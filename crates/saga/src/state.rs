@@ -4,7 +4,11 @@
 //! step that has begun is still at work in this process. [`State::replay`] reads the past, where nothing is
 //! at work any more, so it marks such steps as interrupted; [`State::apply`] adds what happens now.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use imbl::Vector;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::dag::{Dag, Node, StepKind};
@@ -59,6 +63,26 @@ impl StepPhase {
     }
 }
 
+/// What a step left for those that come after it. Kept as text: of ten thousand servers there are many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output(Arc<str>);
+
+impl Output {
+    fn of(value: &Value) -> Output {
+        Output(value.to_string().into())
+    }
+
+    pub fn parse<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.0)
+    }
+
+    /// One field of it, where it has fields and this one among them.
+    pub fn get(&self, field: &str) -> Option<Value> {
+        let mut fields: serde_json::Map<String, Value> = self.parse().ok()?;
+        fields.remove(field)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepState {
     pub phase: StepPhase,
@@ -69,7 +93,7 @@ pub struct StepState {
     pub started_at: Option<DateTime<Utc>>,
     /// When the last attempt, or its undo, ended.
     pub ended_at: Option<DateTime<Utc>>,
-    pub output: Option<Value>,
+    pub output: Option<Output>,
     /// The last failure; stays after a later success.
     pub error: Option<(FailureClass, String)>,
     /// The operator decided to go on without it.
@@ -154,10 +178,59 @@ impl StepState {
     }
 }
 
+/// How many steps are of a kind that concerns all: kept up to date line by line, not counted each time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    /// At work in this process, forward and backward.
+    running: usize,
+    undoing: usize,
+    /// The pivot, done, and those after it that have begun.
+    beyond_pivot: usize,
+    /// Cut off so often that they are taken for the cause of it.
+    worn_out: usize,
+}
+
+impl Tally {
+    fn of(node: &Node, step: &StepState) -> Tally {
+        let beyond_pivot = match node.kind {
+            StepKind::Compensatable => false,
+            StepKind::Pivot => step.phase == StepPhase::Done,
+            StepKind::Retriable => step.phase != StepPhase::Waiting,
+        };
+        let worn_out = node.kind == StepKind::Compensatable
+            && step.phase == StepPhase::Running
+            && step.is_exhausted(node);
+        Tally {
+            running: usize::from(step.is_in_flight() && step.phase == StepPhase::Running),
+            undoing: usize::from(step.is_in_flight() && step.phase == StepPhase::Undoing),
+            beyond_pivot: usize::from(beyond_pivot),
+            worn_out: usize::from(worn_out),
+        }
+    }
+
+    fn note(&mut self, node: &Node, step: &StepState) {
+        let one = Tally::of(node, step);
+        self.running += one.running;
+        self.undoing += one.undoing;
+        self.beyond_pivot += one.beyond_pivot;
+        self.worn_out += one.worn_out;
+    }
+
+    fn forget(&mut self, node: &Node, step: &StepState) {
+        let one = Tally::of(node, step);
+        self.running -= one.running;
+        self.undoing -= one.undoing;
+        self.beyond_pivot -= one.beyond_pivot;
+        self.worn_out -= one.worn_out;
+    }
+}
+
+/// A copy costs next to nothing, however many steps there are: every step at work holds one.
 #[derive(Debug, Clone)]
 pub struct State {
     dag: Dag,
-    steps: Vec<StepState>,
+    steps: Vector<StepState>,
+    tally: Tally,
     planned: Option<(String, u32)>,
     next_seq: i64,
     claim: Option<Claim>,
@@ -176,7 +249,8 @@ impl State {
     pub fn new(dag: &Dag) -> State {
         State {
             dag: dag.clone(),
-            steps: vec![StepState::NEW; dag.nodes().len()],
+            steps: dag.nodes().iter().map(|_| StepState::NEW).collect(),
+            tally: Tally::default(),
             planned: None,
             next_seq: 1,
             claim: None,
@@ -201,6 +275,7 @@ impl State {
         for step in &mut state.steps {
             step.interrupted = matches!(step.phase, StepPhase::Running | StepPhase::Undoing);
         }
+        state.count();
         Ok(state)
     }
 
@@ -251,7 +326,9 @@ impl State {
             return Err(Corrupt(text));
         };
         let node = &self.dag.nodes()[position];
-        let step = &mut self.steps[position];
+        let Some(step) = self.steps.get_mut(position) else {
+            return Err(Corrupt(format!("step '{name}' has no state")));
+        };
         let legal = match record.event {
             Event::Intent { .. } => matches!(step.phase, Waiting | Running | Failed),
             Event::Done { .. } | Event::Failed { .. } => step.phase == Running,
@@ -266,6 +343,7 @@ impl State {
             );
             return Err(Corrupt(text));
         }
+        self.tally.forget(node, step);
         match &record.event {
             Event::Intent { attempt, .. } => {
                 step.begin(Running);
@@ -275,7 +353,7 @@ impl State {
             }
             Event::Done { output, .. } => {
                 step.end(Done, record.at);
-                step.output = Some(output.clone());
+                step.output = Some(Output::of(output));
             }
             Event::Failed { class, message, .. } => {
                 step.error = Some((*class, message.clone()));
@@ -303,7 +381,17 @@ impl State {
             }
             _ => {}
         }
+        self.tally.note(node, step);
         Ok(())
+    }
+
+    /// Counts anew what is told of all steps together.
+    fn count(&mut self) {
+        let mut tally = Tally::default();
+        for (node, step) in self.steps() {
+            tally.note(node, step);
+        }
+        self.tally = tally;
     }
 
     fn decided(&mut self, decision: &str, note: &str) {
@@ -330,6 +418,7 @@ impl State {
             // A word of a later release; it is on record, and means nothing here.
             _ => {}
         }
+        self.count();
     }
 
     pub fn dag(&self) -> &Dag {
@@ -358,7 +447,7 @@ impl State {
     }
 
     /// What the step gave, if it is done.
-    pub fn output(&self, step: &str) -> Option<&Value> {
+    pub fn output(&self, step: &str) -> Option<&Output> {
         self.step(step)?.output.as_ref()
     }
 
@@ -377,11 +466,7 @@ impl State {
 
     /// The point of no return lies behind.
     pub fn pivot_passed(&self) -> bool {
-        self.steps().any(|(node, step)| match node.kind {
-            StepKind::Compensatable => false,
-            StepKind::Pivot => step.phase == StepPhase::Done,
-            StepKind::Retriable => step.phase != StepPhase::Waiting,
-        })
+        self.tally.beyond_pivot > 0
     }
 
     /// The pivot has begun and nobody knows whether it happened.
@@ -404,15 +489,8 @@ impl State {
         if self.pivot_passed() {
             return false;
         }
-        let worn_out = || {
-            self.steps().any(|(node, step)| {
-                node.kind == StepKind::Compensatable
-                    && step.phase == StepPhase::Running
-                    && step.is_exhausted(node)
-            })
-        };
         let doubt_removed = self.rolled_back_by_operator && !self.is_pivot_in_flight();
-        doubt_removed || (!self.pivot_in_doubt() && (self.fatal || self.cancelled || worn_out()))
+        doubt_removed || (!self.pivot_in_doubt() && (self.fatal || self.cancelled || self.tally.worn_out > 0))
     }
 
     fn is_pivot_in_flight(&self) -> bool {
@@ -446,7 +524,12 @@ impl State {
     }
 
     pub fn is_idle(&self) -> bool {
-        !self.steps.iter().any(StepState::is_in_flight)
+        self.tally.running == 0 && self.tally.undoing == 0
+    }
+
+    /// Something is still going forward.
+    pub(crate) fn is_running(&self) -> bool {
+        self.tally.running > 0
     }
 
     /// Why nothing goes on without an operator, if so.

@@ -8,7 +8,9 @@ use protector_domain::SagaId;
 
 use super::is_fenced;
 use super::time::JournalTime;
+use crate::agenda::Agenda;
 use crate::dag::Dag;
+use crate::decide::Action;
 use crate::event::{Event, Record};
 use crate::journal::{Claim, Journal, JournalError, SagaHeader};
 use crate::state::State;
@@ -30,6 +32,7 @@ pub struct Keeper {
     claim: Claim,
     /// Shared with the steps at work, which see the journal as it was when they began.
     state: Arc<State>,
+    agenda: Agenda,
     time: JournalTime,
 }
 
@@ -76,6 +79,7 @@ impl Keeper {
         Ok(Keeper {
             journal,
             claim,
+            agenda: Agenda::new(dag, &state),
             state: Arc::new(state),
             time: JournalTime::guess(),
         })
@@ -103,6 +107,15 @@ impl Keeper {
 
     pub fn now(&self) -> DateTime<Utc> {
         self.time.now()
+    }
+
+    /// What may be done now, at most `room` steps of it.
+    pub fn next(&mut self, room: usize) -> Vec<Action> {
+        let now = self.time.now();
+        let actions = self.agenda.next(&self.state, now, room);
+        #[cfg(test)]
+        assert_eq!(actions, crate::tests::decided(&self.state, now, room));
+        actions
     }
 
     pub fn until(&self, time: DateTime<Utc>) -> Duration {
@@ -185,6 +198,7 @@ impl Keeper {
                 tracing::error!(saga = %self.claim.saga, %corrupt, "the journal went on without this engine");
                 return Err(Lost);
             }
+            self.agenda.follow(state, record);
         }
         Ok(())
     }
