@@ -6,6 +6,7 @@
 //! sets it, the monotonic clock carries it on.
 
 mod flight;
+mod pace;
 mod record;
 mod time;
 
@@ -18,6 +19,7 @@ use futures::FutureExt;
 use protector_domain::SagaId;
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::dag::Dag;
@@ -28,6 +30,7 @@ use crate::state::State;
 
 pub(crate) use flight::panic_message;
 use flight::{Flight, Landed};
+use pace::Pace;
 use record::{Keeper, Lost};
 
 /// Why a step didn't succeed, and what may be done about it.
@@ -162,6 +165,7 @@ impl Driver {
                 keeper,
                 flight: Flight::new(&self.stop),
                 steps,
+                pace: Pace::new(),
             }
             .finish()
             .await
@@ -182,6 +186,7 @@ struct Run<'a> {
     keeper: Keeper,
     flight: Flight,
     steps: Arc<dyn Steps>,
+    pace: Pace,
 }
 
 impl Run<'_> {
@@ -245,15 +250,20 @@ impl Run<'_> {
 
     async fn append(&mut self, events: &[Event]) -> Result<(), Lost> {
         self.keeper.append(events).await?;
-        self.show_progress().await;
+        self.pace.owe();
+        if self.pace.is_due() {
+            self.show_progress().await;
+        }
         Ok(())
     }
 
-    async fn show_progress(&self) {
+    async fn show_progress(&mut self) {
+        let begun = Instant::now();
         let told = std::panic::AssertUnwindSafe(self.steps.progressed(self.keeper.state())).catch_unwind();
         if !matches!(tokio::time::timeout(PROGRESS_TIMEOUT, told).await, Ok(Ok(()))) {
             tracing::warn!(saga = %self.keeper.saga(), "the progress of the saga could not be shown");
         }
+        self.pace.shown(begun.elapsed());
     }
 
     /// Until a step ends, the time comes, somebody asks for something, or the engine stops.
@@ -261,7 +271,12 @@ impl Run<'_> {
         let poll = self.driver.options.poll;
         let timer = until.map_or(poll, |time| self.keeper.until(time).min(poll));
         tokio::select! {
+            biased;
             landed = self.flight.next() => self.landed(landed).await,
+            () = self.pace.due() => {
+                self.show_progress().await;
+                Ok(())
+            }
             () = tokio::time::sleep(timer) => self.refresh().await,
             () = self.driver.wake.notified() => self.refresh().await,
             () = self.driver.stop.cancelled() => Ok(()),
