@@ -8,7 +8,7 @@ use protector_domain::{
     NetworkId, PortId, ProjectId, SecretId, ServerId, TransferId, VolumeGroupId, VolumeId, VolumeTypeId,
 };
 use protector_ports::cloud::{
-    Access, AttachedVolume, Flavor, Keypair, ManageVolume, Network, NewPort, NewServer, NewTrust,
+    Access, AttachedVolume, Changes, Flavor, Keypair, ManageVolume, Network, NewPort, NewServer, NewTrust,
     PendingTransfer, Port, Room, SecurityGroup, Server, Subnet, TokenOwner, Transfer, Volume, VolumeGroup,
     VolumeGroupType, VolumePool, VolumeType,
 };
@@ -90,6 +90,14 @@ impl Cloud for OpenStackClient {
         compute::servers(&self.session(access), all_projects).await
     }
 
+    async fn servers_of(&self, access: &Access, project: &ProjectId) -> PortResult<Vec<Server>> {
+        compute::servers_of(&self.session(access), project).await
+    }
+
+    async fn changed_servers(&self, access: &Access, mark: Option<&str>) -> PortResult<Changes<Server>> {
+        compute::changed_servers(&self.session(access), mark).await
+    }
+
     async fn attached_volumes(&self, access: &Access, server: &ServerId) -> PortResult<Vec<AttachedVolume>> {
         compute::attached_volumes(&self.session(access), server).await
     }
@@ -145,6 +153,10 @@ impl Cloud for OpenStackClient {
 
     async fn volumes(&self, access: &Access, all_projects: bool) -> PortResult<Vec<Volume>> {
         volume::volumes(&self.session(access), all_projects).await
+    }
+
+    async fn volumes_of(&self, access: &Access, project: &ProjectId) -> PortResult<Vec<Volume>> {
+        volume::volumes_of(&self.session(access), project).await
     }
 
     async fn volume_types(&self, access: &Access) -> PortResult<Vec<VolumeType>> {

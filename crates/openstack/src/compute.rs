@@ -1,7 +1,8 @@
 //! Nova: servers, flavors, keypairs.
 
+use chrono::{DateTime, TimeDelta};
 use protector_domain::{ProjectId, ServerId, VolumeId};
-use protector_ports::cloud::{AttachedVolume, Flavor, Keypair, NewServer, Room, Server, ServerFlavor};
+use protector_ports::cloud::{AttachedVolume, Changes, Flavor, Keypair, NewServer, Room, Server, ServerFlavor};
 use protector_ports::{Kind, PortResult};
 use serde_json::{Value, json};
 
@@ -11,6 +12,8 @@ use crate::wire::{LimitsBody, compute as wire, count, texts, truth};
 
 impl From<wire::Server> for Server {
     fn from(server: wire::Server) -> Self {
+        let mut macs: Vec<String> = server.macs().into_iter().map(str::to_lowercase).collect();
+        macs.dedup();
         let flavor = server.flavor.unwrap_or_default();
         Server {
             id: server.id,
@@ -38,6 +41,13 @@ impl From<wire::Server> for Server {
             fault: server.fault.and_then(|fault| fault.message),
             user_data: server.user_data,
             root_device_name: server.root_device_name,
+            volumes: server
+                .volumes
+                .unwrap_or_default()
+                .into_iter()
+                .map(|volume| volume.id)
+                .collect(),
+            macs,
         }
     }
 }
@@ -57,6 +67,42 @@ pub(crate) async fn servers(session: &Session<'_>, all_projects: bool) -> PortRe
         .list("servers")
         .await?;
     Ok(servers.into_iter().map(Server::from).collect())
+}
+
+pub(crate) async fn servers_of(session: &Session<'_>, project: &ProjectId) -> PortResult<Vec<Server>> {
+    let call = session
+        .get(Compute, "list servers of project", &["servers", "detail"])
+        .query("all_tenants", "1")
+        .query("project_id", project.as_str());
+    let servers: Vec<wire::Server> = call.list("servers").await?;
+    // Who may not see other projects is answered his own.
+    Ok(servers
+        .into_iter()
+        .map(Server::from)
+        .filter(|server| server.project_id == *project)
+        .collect())
+}
+
+/// `changes-since` names a second, and services' clocks differ a little: what changed right before is told again.
+const OVERLAP: TimeDelta = TimeDelta::seconds(1);
+
+/// The mark is the newest `updated` of all servers told so far: Nova's own clock, and not ours.
+pub(crate) async fn changed_servers(session: &Session<'_>, mark: Option<&str>) -> PortResult<Changes<Server>> {
+    let since = mark
+        .and_then(|mark| DateTime::parse_from_rfc3339(mark).ok())
+        .map(|mark| (mark.to_utc() - OVERLAP).format("%Y-%m-%dT%H:%M:%SZ").to_string());
+    let call = session.get(Compute, "list changed servers", &["servers", "detail"]);
+    let call = match &since {
+        Some(since) => call.query("changes-since", since),
+        None => call,
+    };
+    let servers: Vec<wire::Server> = call.list("servers").await?;
+    let newest = servers.iter().filter_map(|server| server.updated.as_deref()).max();
+    let mark = newest.max(mark).map(str::to_owned);
+    Ok(Changes {
+        items: servers.into_iter().map(Server::from).collect(),
+        mark,
+    })
 }
 
 pub(crate) async fn attached_volumes(

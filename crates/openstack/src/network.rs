@@ -123,7 +123,7 @@ pub(crate) async fn server_ports(session: &Session<'_>, server: &ServerId) -> Po
     let path = ["servers", server.as_str(), "os-interface"];
     let addresses = session
         .get(Compute, "show server", &path[..2])
-        .json::<compute::AddressesBody>()
+        .json::<compute::ServerBody>()
         .await?;
     let order_of_macs = addresses.server.macs();
     let interfaces = session

@@ -59,6 +59,20 @@ pub(crate) async fn volumes(session: &Session<'_>, all_projects: bool) -> PortRe
     Ok(volumes.into_iter().map(Volume::from).collect())
 }
 
+pub(crate) async fn volumes_of(session: &Session<'_>, project: &ProjectId) -> PortResult<Vec<Volume>> {
+    let call = session
+        .get(Cinder, "list volumes of project", &["volumes", "detail"])
+        .query("all_tenants", "1")
+        .query("project_id", project.as_str());
+    let volumes: Vec<wire::Volume> = call.list("volumes").await?;
+    // Who may not see other projects is answered his own.
+    Ok(volumes
+        .into_iter()
+        .map(Volume::from)
+        .filter(|volume| volume.project_id.as_ref() == Some(project))
+        .collect())
+}
+
 pub(crate) async fn volume_types(session: &Session<'_>) -> PortResult<Vec<VolumeType>> {
     let call = session
         .get(Cinder, "list volume types", &["types"])

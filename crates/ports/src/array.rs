@@ -173,6 +173,20 @@ pub trait Array: Send + Sync {
         new_name: &str,
         mark: &Mark,
     ) -> PortResult<ArrayVolume>;
+    /// The same where nobody can have made it before: spares looking for it.
+    async fn clone_new_volume(
+        &self,
+        pair: &ArrayPair,
+        group: &str,
+        suffix: &str,
+        volume: &str,
+        new_name: &str,
+        mark: &Mark,
+    ) -> PortResult<()> {
+        self.clone_volume(pair, group, suffix, volume, new_name, mark)
+            .await
+            .map(drop)
+    }
     async fn volume(&self, array: &ArrayAccess, name: &str) -> PortResult<Option<ArrayVolume>>;
     /// Volumes that carry the operation's mark, under whatever name they have by now, with their marks.
     async fn marked_volumes(

@@ -107,6 +107,20 @@ pub struct Server {
     /// Only shown to administrators.
     pub user_data: Option<String>,
     pub root_device_name: Option<String>,
+    /// Attached ones, in no order that means anything.
+    #[serde(default)]
+    pub volumes: Vec<VolumeId>,
+    /// The MAC addresses of its interfaces, in the guest's order.
+    #[serde(default)]
+    pub macs: Vec<String>,
+}
+
+/// What changed since the last look, and the mark from which to look on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes<T> {
+    pub items: Vec<T>,
+    /// `None` where everything has to be looked at each time.
+    pub mark: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -365,6 +379,19 @@ pub trait Cloud: Send + Sync {
     async fn server(&self, access: &Access, id: &ServerId) -> PortResult<Server>;
     /// All servers of the actor's project (of all projects where `all_projects`), in as few calls as possible.
     async fn servers(&self, access: &Access, all_projects: bool) -> PortResult<Vec<Server>>;
+    /// All servers of one project, as the service.
+    async fn servers_of(&self, access: &Access, project: &ProjectId) -> PortResult<Vec<Server>> {
+        let mut all = self.servers(access, true).await?;
+        all.retain(|server| server.project_id == *project);
+        Ok(all)
+    }
+    /// The servers of the actor's project that changed since the look that gave the mark; without one, all.
+    /// A server that is gone shows with status `DELETED`, or not at all.
+    async fn changed_servers(&self, access: &Access, mark: Option<&str>) -> PortResult<Changes<Server>> {
+        let _ = mark;
+        let items = self.servers(access, false).await?;
+        Ok(Changes { items, mark: None })
+    }
     async fn attached_volumes(&self, access: &Access, server: &ServerId) -> PortResult<Vec<AttachedVolume>>;
     async fn create_server(&self, access: &Access, server: &NewServer) -> PortResult<ServerId>;
     async fn delete_server(&self, access: &Access, id: &ServerId) -> PortResult<()>;
@@ -384,6 +411,12 @@ pub trait Cloud: Send + Sync {
     // Cinder
     async fn volume(&self, access: &Access, id: &VolumeId) -> PortResult<Volume>;
     async fn volumes(&self, access: &Access, all_projects: bool) -> PortResult<Vec<Volume>>;
+    /// All volumes of one project, as the service.
+    async fn volumes_of(&self, access: &Access, project: &ProjectId) -> PortResult<Vec<Volume>> {
+        let mut all = self.volumes(access, true).await?;
+        all.retain(|volume| volume.project_id.as_ref() == Some(project));
+        Ok(all)
+    }
     /// With all extra specs: asked as the service.
     async fn volume_types(&self, access: &Access) -> PortResult<Vec<VolumeType>>;
     async fn is_type_encrypted(&self, access: &Access, id: &VolumeTypeId) -> PortResult<bool>;

@@ -25,6 +25,8 @@ pub async fn sites() -> Sites {
                 delete: 40,
                 volume: 40,
                 group: 40,
+                builds_at_once: 0,
+                manages_at_once: 0,
             }),
             ..Settings::default()
         });

@@ -36,6 +36,17 @@ pub(crate) struct Server {
     pub user_data: Option<String>,
     #[serde(rename = "OS-EXT-SRV-ATTR:root_device_name")]
     pub root_device_name: Option<String>,
+    #[serde(rename = "os-extended-volumes:volumes_attached")]
+    pub volumes: Option<Vec<AttachedId>>,
+    /// By the network's name, in the order of the guest's interfaces.
+    addresses: Option<Networks>,
+    /// To the second.
+    pub updated: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AttachedId {
+    pub id: VolumeId,
 }
 
 #[derive(Default, Deserialize)]
@@ -89,18 +100,10 @@ pub(crate) struct Interface {
     pub port_id: PortId,
 }
 
-#[derive(Deserialize)]
-pub(crate) struct AddressesBody {
-    pub server: Addresses,
-}
+/// Each network's addresses; their fields differ by release, and only the MAC is read.
+type Networks = serde_json::Map<String, Value>;
 
-#[derive(Deserialize)]
-pub(crate) struct Addresses {
-    /// By the network's name, in the order of the guest's interfaces.
-    addresses: Option<serde_json::Map<String, Value>>,
-}
-
-impl Addresses {
+impl Server {
     /// The interfaces' MAC addresses, each as often as it has addresses.
     pub fn macs(&self) -> Vec<&str> {
         let networks = self.addresses.iter().flat_map(|networks| networks.values());

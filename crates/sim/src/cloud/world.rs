@@ -1,5 +1,7 @@
 //! The whole state of one simulated cloud, and what happens in it by itself.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
@@ -31,6 +33,10 @@ pub struct Delays {
     pub volume: u64,
     /// Anything Cinder does with a group.
     pub group: u64,
+    /// How many servers are built at a time, the others waiting; all of them if 0.
+    pub builds_at_once: usize,
+    /// How many volumes are taken over at a time.
+    pub manages_at_once: usize,
 }
 
 impl Default for Delays {
@@ -42,7 +48,34 @@ impl Default for Delays {
             delete: 150,
             volume: 150,
             group: 100,
+            builds_at_once: 0,
+            manages_at_once: 0,
         }
+    }
+}
+
+/// Workers that do one thing each at a time, whoever comes first being served first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Workers {
+    /// When each of them is free again.
+    free_at: BinaryHeap<Reverse<u64>>,
+}
+
+impl Workers {
+    /// When something is done that takes so long.
+    fn done_at(&mut self, now: u64, delay: u64, workers: usize) -> u64 {
+        if workers == 0 {
+            return now + delay;
+        }
+        let mut begin = now;
+        while self.free_at.len() >= workers {
+            let Some(Reverse(free)) = self.free_at.pop() else {
+                break;
+            };
+            begin = begin.max(free);
+        }
+        self.free_at.push(Reverse(begin + delay));
+        begin + delay
     }
 }
 
@@ -71,6 +104,8 @@ pub(super) struct World {
     pub images: Table<Value>,
     pub key_manager: KeyManager,
     pub jobs: Vec<(u64, Job)>,
+    pub builders: Workers,
+    pub managers: Workers,
 }
 
 impl World {
@@ -91,6 +126,8 @@ impl World {
             images: Table::default(),
             key_manager: KeyManager::default(),
             jobs: Vec::new(),
+            builders: Workers::default(),
+            managers: Workers::default(),
         };
         world.tick();
         world
@@ -125,6 +162,28 @@ impl World {
 
     pub fn later(&mut self, delay: u64, job: Job) {
         self.jobs.push((self.now + delay, job));
+    }
+
+    /// A server that waits for a free hypervisor, and is built then.
+    pub fn build_later(&mut self, job: Job) {
+        let Delays {
+            build,
+            builds_at_once,
+            ..
+        } = self.delays;
+        let at = self.builders.done_at(self.now, build, builds_at_once);
+        self.jobs.push((at, job));
+    }
+
+    /// A volume that waits for a free worker of Cinder, and is taken over then.
+    pub fn manage_later(&mut self, job: Job) {
+        let Delays {
+            volume,
+            manages_at_once,
+            ..
+        } = self.delays;
+        let at = self.managers.done_at(self.now, volume, manages_at_once);
+        self.jobs.push((at, job));
     }
 
     fn date(&self) -> DateTime<Utc> {

@@ -36,6 +36,8 @@ pub const DELAYS: Delays = Delays {
     delete: 40,
     volume: 200,
     group: 40,
+    builds_at_once: 0,
+    manages_at_once: 0,
 };
 
 struct InClear;

@@ -168,7 +168,7 @@ pub(super) fn create(world: &mut World, ask: &Ask) -> Reply {
         members.push(json!(id));
     }
     world.compute.servers.add(server);
-    world.later(world.delays.build, Job::Server(id.clone(), Work::Build));
+    world.build_later(Job::Server(id.clone(), Work::Build));
     let password = maybe(wanted, "adminPass").unwrap_or_else(|| hex()[..12].to_owned());
     let location = format!("{}/servers/{id}", ask.base);
     Ok(Answer::json(

@@ -145,7 +145,14 @@ pub(in super::super) fn work(world: &mut World, id: &str, work: Work) {
                     members.retain(|member| member != id);
                 }
             }
-            world.compute.servers.remove(id);
+            if let Some(mut gone) = world.compute.servers.remove(id) {
+                gone.vm_state = "deleted".to_owned();
+                gone.task_state = None;
+                gone.updated = world.stamp();
+                gone.disks.clear();
+                gone.nics.clear();
+                world.compute.gone.push(gone);
+            }
         }
     }
 }

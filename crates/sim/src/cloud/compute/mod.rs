@@ -32,6 +32,9 @@ pub(super) const NEWEST: u32 = 100;
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Compute {
     pub servers: Table<Server>,
+    /// Deleted ones: Nova keeps their rows for those who ask what has changed. They are no part of the world.
+    #[serde(skip)]
+    pub gone: Vec<Server>,
     pub flavors: Table<Value>,
     pub keypairs: Vec<Value>,
     pub server_groups: Table<Value>,
@@ -112,6 +115,7 @@ impl Server {
             ("shelved", _) => "SHELVED",
             ("shelved_offloaded", _) => "SHELVED_OFFLOADED",
             ("error", _) => "ERROR",
+            ("deleted", _) => "DELETED",
             _ => "UNKNOWN",
         }
     }

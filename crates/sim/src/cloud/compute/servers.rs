@@ -79,10 +79,25 @@ fn list(world: &World, ask: &Ask, detailed: bool) -> Reply {
         .query("tags")
         .map(|tags| tags.split(',').collect())
         .unwrap_or_default();
+    let since = ask
+        .query("changes-since")
+        .map(chrono::DateTime::parse_from_rfc3339)
+        .transpose();
+    let since = since.map_err(|_| {
+        Fault::bad("Invalid input for query parameters changes-since. It is not a time in ISO 8601 format.")
+    })?;
+    // Whoever asks what has changed is told what is gone, too.
+    let gone = world.compute.gone.iter().filter(|_| since.is_some());
     let mut found: Vec<&Server> = world
         .compute
         .servers
         .iter()
+        .chain(gone)
+        .filter(|server| {
+            since.is_none_or(|since| {
+                chrono::DateTime::parse_from_rfc3339(&server.updated).is_ok_and(|at| at >= since)
+            })
+        })
         .filter(|server| {
             ask.sees(&server.project_id)
                 && wanted("status", server.status())

@@ -95,7 +95,7 @@ pub(super) fn manage(world: &mut World, ask: &Ask) -> Reply {
     let id = volume.id.clone();
     world.volume.volumes.add(volume);
     let work = Work::Manage(reference_of(world, reference));
-    world.later(world.delays.volume, Job::Volume(id, work));
+    world.manage_later(Job::Volume(id, work));
     Ok(Answer::json(202, json!({"volume": shown})))
 }
 
