@@ -39,6 +39,19 @@ const RULE: &[(&str, &[&str])] = &[
     ("sim", &[]),
     ("relay", &[]),
     ("dev", &["sim", "relay"]),
+    (
+        "bench",
+        &[
+            "domain",
+            "secrets",
+            "saga",
+            "ports",
+            "store",
+            "openstack",
+            "arrays",
+            "sim",
+        ],
+    ),
     ("tests", &["sim", "relay"]),
     ("xtask", &[]),
 ];

@@ -111,6 +111,17 @@ pub const FACTS_AGE: Opt<i64> = Opt::integer("engine", "facts_interval_seconds")
     .max(86400)
     .help("How often it is read anew what the servers of the groups look like, for the day when their cloud is dead.");
 
+pub const IMPORTS_AT_ONCE: Opt<i64> = Opt::integer("engine", "imports_at_once")
+    .default("4")
+    .min(1)
+    .max(1000)
+    .help("How many volumes of one operation Cinder is asked to take over at a time. The service project's quota counts them meanwhile.");
+pub const SERVERS_AT_ONCE: Opt<i64> = Opt::integer("engine", "servers_at_once")
+    .default("16")
+    .min(1)
+    .max(1000)
+    .help("How many servers of one operation are stopped, or booted, at a time.");
+
 pub const SITE_USERNAME: Opt<Option<String>> =
     Opt::string("site:*", "username").help("The other site's protector user.");
 pub const SITE_PASSWORD: Opt<Option<SecretString>> = Opt::secret("site:*", "password").help("Its password.");
@@ -154,6 +165,8 @@ const OWN: &[Declaration] = &[
     *CALL_TIMEOUT.declaration(),
     *RECEIPT_TIMEOUT.declaration(),
     *FACTS_AGE.declaration(),
+    *IMPORTS_AT_ONCE.declaration(),
+    *SERVERS_AT_ONCE.declaration(),
     *SITE_USERNAME.declaration(),
     *SITE_PASSWORD.declaration(),
     *SITE_PROJECT.declaration(),

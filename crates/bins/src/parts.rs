@@ -190,6 +190,10 @@ pub(crate) fn poll(config: &Config) -> Duration {
     Duration::from_millis(config.get(&opt::POLL).unsigned_abs())
 }
 
+fn at_once(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(1)
+}
+
 /// This site's broker, if it has one.
 pub(crate) fn broker(config: &Config) -> Result<Option<Broker>> {
     let url = config.get(&opt::TRANSPORT_URL);
@@ -275,6 +279,8 @@ pub(crate) fn workflows(
         group_type: config.get(&opt::GROUP_TYPE),
         import_as: ImportAs::from_word(&config.get(&opt::IMPORT_AS)).unwrap_or_default(),
         poll: poll(config),
+        imports_at_once: at_once(config.get(&opt::IMPORTS_AT_ONCE)),
+        servers_at_once: at_once(config.get(&opt::SERVERS_AT_ONCE)),
         facts_age: Duration::from_secs(config.get(&opt::FACTS_AGE).unsigned_abs()),
         receipt_patience: Duration::from_secs(config.get(&opt::RECEIPT_TIMEOUT).unsigned_abs()),
         privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),

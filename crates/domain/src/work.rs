@@ -57,25 +57,18 @@ impl Work {
 
     /// The workflow's name and version, and its parameters, as the journal keeps them.
     pub fn into_parts(self) -> Result<(String, u32, Value), serde_json::Error> {
-        let version = match &self {
-            Self::EstablishGroup { .. }
-            | Self::DissolveGroup { .. }
-            | Self::BindArrays { .. }
-            | Self::AddMember { .. }
-            | Self::RemoveMember { .. }
-            | Self::PlannedFailover(_)
-            | Self::UnplannedFailover(_) => 1,
-        };
         let mut value = serde_json::to_value(self)?;
         let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+        let version = version_of(&kind);
         Ok((kind, version, value["params"].take()))
     }
 
     /// The order in a journal, if this release knows that workflow in that version.
     pub fn from_parts(kind: &str, version: u32, params: &Value) -> Result<Work, String> {
-        if version != 1 {
+        let known = version_of(kind);
+        if version != known {
             return Err(format!(
-                "workflow '{kind}' version {version} is not known to this release (it knows version 1)"
+                "workflow '{kind}' version {version} is not known to this release (it knows version {known}): go on with the release that began it, or give the operation up with `openstack protector operation resolve ID --decision abandon`"
             ));
         }
         serde_json::from_value(serde_json::json!({"kind": kind, "params": params}))
@@ -87,6 +80,15 @@ impl Work {
             Self::AddMember { member, .. } | Self::RemoveMember { member, .. } => Some(member.id),
             _ => None,
         }
+    }
+}
+
+/// The version of a workflow's plan. It rises with every change of the steps or of what they record, because a journal
+/// is read by the plan that wrote it.
+fn version_of(kind: &str) -> u32 {
+    match kind {
+        "planned_failover" | "unplanned_failover" => 2,
+        _ => 1,
     }
 }
 

@@ -307,6 +307,10 @@ impl Cloud for OpenStackClient {
         network::ports(&self.session(access), network).await
     }
 
+    async fn ports_of(&self, access: &Access, project: &ProjectId) -> PortResult<Vec<Port>> {
+        network::ports_of(&self.session(access), project).await
+    }
+
     async fn create_port(&self, access: &Access, port: &NewPort) -> PortResult<Port> {
         network::create_port(&self.session(access), port).await
     }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta};
 use protector_domain::{ProjectId, ServerId, VolumeId};
-use protector_ports::cloud::{AttachedVolume, Changes, Flavor, Keypair, NewServer, Room, Server, ServerFlavor};
+use protector_ports::cloud::{
+    AttachedVolume, Changes, Flavor, Keypair, NewServer, Room, Server, ServerFlavor,
+};
 use protector_ports::{Kind, PortResult};
 use serde_json::{Value, json};
 
@@ -87,7 +89,10 @@ pub(crate) async fn servers_of(session: &Session<'_>, project: &ProjectId) -> Po
 const OVERLAP: TimeDelta = TimeDelta::seconds(1);
 
 /// The mark is the newest `updated` of all servers told so far: Nova's own clock, and not ours.
-pub(crate) async fn changed_servers(session: &Session<'_>, mark: Option<&str>) -> PortResult<Changes<Server>> {
+pub(crate) async fn changed_servers(
+    session: &Session<'_>,
+    mark: Option<&str>,
+) -> PortResult<Changes<Server>> {
     let since = mark
         .and_then(|mark| DateTime::parse_from_rfc3339(mark).ok())
         .map(|mark| (mark.to_utc() - OVERLAP).format("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -97,7 +102,10 @@ pub(crate) async fn changed_servers(session: &Session<'_>, mark: Option<&str>) -
         None => call,
     };
     let servers: Vec<wire::Server> = call.list("servers").await?;
-    let newest = servers.iter().filter_map(|server| server.updated.as_deref()).max();
+    let newest = servers
+        .iter()
+        .filter_map(|server| server.updated.as_deref())
+        .max();
     let mark = newest.max(mark).map(str::to_owned);
     Ok(Changes {
         items: servers.into_iter().map(Server::from).collect(),

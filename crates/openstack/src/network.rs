@@ -154,6 +154,14 @@ pub(crate) async fn server_ports(session: &Session<'_>, server: &ServerId) -> Po
     Ok(ports)
 }
 
+pub(crate) async fn ports_of(session: &Session<'_>, project: &ProjectId) -> PortResult<Vec<Port>> {
+    let call = session
+        .get(Neutron, "list ports of project", &["ports"])
+        .query("project_id", project.as_str());
+    let ports: Vec<wire::Port> = call.list("ports").await?;
+    Ok(ports.into_iter().map(Port::from).collect())
+}
+
 pub(crate) async fn create_port(session: &Session<'_>, port: &NewPort) -> PortResult<Port> {
     let body = json!({"port": port_request(port)});
     let body: wire::PortBody = session

@@ -486,6 +486,12 @@ pub trait Cloud: Send + Sync {
     async fn server_ports(&self, access: &Access, server: &ServerId) -> PortResult<Vec<Port>>;
     /// All ports that the actor sees; `network` narrows it.
     async fn ports(&self, access: &Access, network: Option<&NetworkId>) -> PortResult<Vec<Port>>;
+    /// All ports of one project, as the service.
+    async fn ports_of(&self, access: &Access, project: &ProjectId) -> PortResult<Vec<Port>> {
+        let mut all = self.ports(access, None).await?;
+        all.retain(|port| port.project_id.as_ref() == Some(project));
+        Ok(all)
+    }
     async fn create_port(&self, access: &Access, port: &NewPort) -> PortResult<Port>;
     async fn delete_port(&self, access: &Access, id: &PortId) -> PortResult<()>;
     async fn network_room(&self, access: &Access, project: &ProjectId) -> PortResult<Room>;

@@ -73,7 +73,7 @@ pub struct Options {
     pub lease: Duration,
     /// How often the journal is asked for new work and for requests of the user.
     pub poll: Duration,
-    /// How many steps of one saga run at once.
+    /// How many steps of one saga run at once; what must not be asked for too often has a lane of its own.
     pub max_parallel: usize,
     /// How long a clean stop waits for running steps.
     pub stop_within: Duration,
@@ -84,7 +84,7 @@ impl Default for Options {
         Options {
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(5),
-            max_parallel: 16,
+            max_parallel: 256,
             stop_within: Duration::from_secs(30),
         }
     }

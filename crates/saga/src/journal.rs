@@ -84,6 +84,12 @@ pub trait Journal: Send + Sync {
     async fn append(&self, claim: &Claim, events: &[Event]) -> Result<Vec<Record>, JournalError>;
     /// The whole journal, in order.
     async fn events(&self, saga: SagaId) -> Result<Vec<Record>, JournalError>;
+    /// What stands behind the line `seq`, in order.
+    async fn events_after(&self, saga: SagaId, seq: i64) -> Result<Vec<Record>, JournalError> {
+        let mut records = self.events(saga).await?;
+        records.retain(|record| record.seq > seq);
+        Ok(records)
+    }
     /// Adds a request from outside the engine (cancel, operator's decision); needs no claim.
     async fn request(&self, saga: SagaId, event: Event) -> Result<(), JournalError>;
 }

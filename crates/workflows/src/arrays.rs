@@ -118,7 +118,7 @@ impl Steps for BindArrays {
             .state
             .output(GROUP)
             .and_then(|output| output.get("made"))
-            .and_then(Value::as_bool)
+            .and_then(|made| made.as_bool())
         {
             Some(true) => self
                 .world
@@ -136,7 +136,7 @@ impl Steps for BindArrays {
         let made = state
             .output(GROUP)
             .and_then(|output| output.get("made"))
-            .and_then(Value::as_bool);
+            .and_then(|made| made.as_bool());
         let reason = state.first_error().map(|(_, message)| message.to_owned());
         self.world
             .change_group(self.group, state.claim(), |group| {

@@ -143,8 +143,8 @@ impl Steps for Establish {
     async fn settle(&self, state: &State, outcome: SagaOutcome) -> Result<(), StepFailure> {
         let here = self.world.directory.local();
         let id = |step: &str| -> Option<VolumeGroupId> {
-            let text = state.output(step)?.get("id")?.as_str()?;
-            VolumeGroupId::new(text).ok()
+            let id = state.output(step)?.get("id")?;
+            VolumeGroupId::new(id.as_str()?).ok()
         };
         let (own, peers) = (id(OWN), id(PEERS));
         let reason = state.first_error().map(|(_, message)| message.to_owned());

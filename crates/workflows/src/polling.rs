@@ -1,10 +1,13 @@
 //! Waiting for slow things, and looking at many of them in one call.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protector_domain::ServerId;
 use protector_ports::PortResult;
+use protector_ports::cloud::{Changes, Server};
 use protector_saga::StepContext;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -67,5 +70,82 @@ impl<T> Shared<T> {
         let list = Arc::new(ask().await?);
         *latest = Some((asked, list.clone()));
         Ok(list)
+    }
+}
+
+/// How a server does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pulse {
+    pub(crate) status: String,
+    pub(crate) task_state: Option<String>,
+    /// The reason of status `ERROR`.
+    pub(crate) fault: Option<String>,
+}
+
+impl From<Server> for Pulse {
+    fn from(server: Server) -> Self {
+        Self {
+            status: server.status,
+            task_state: server.task_state,
+            fault: server.fault,
+        }
+    }
+}
+
+/// How the servers of a project do, for everybody who waits: listed once, and then only what has changed.
+///
+/// A cloud's clocks are many, so a change may be missed: from time to time all are listed again.
+pub(crate) struct Watch {
+    seen: Mutex<Option<Seen>>,
+}
+
+struct Seen {
+    asked: Instant,
+    /// When all were listed last.
+    listed: Instant,
+    mark: Option<String>,
+    servers: HashMap<ServerId, Pulse>,
+}
+
+impl Watch {
+    const LIST_AGAIN: Duration = Duration::from_secs(30);
+
+    pub(crate) fn new() -> Self {
+        Self {
+            seen: Mutex::new(None),
+        }
+    }
+
+    /// One server, as it was at most `age` ago.
+    pub(crate) async fn look<F>(
+        &self,
+        id: &ServerId,
+        age: Duration,
+        ask: impl FnOnce(Option<String>) -> F,
+    ) -> StepResult<Option<Pulse>>
+    where
+        F: Future<Output = StepResult<Changes<Server>>>,
+    {
+        let mut seen = self.seen.lock().await;
+        let fresh = seen.as_ref().is_some_and(|seen| seen.asked.elapsed() < age);
+        if !fresh {
+            let asked = Instant::now();
+            let known = seen.take_if(|seen| seen.mark.is_none() || seen.listed.elapsed() >= Self::LIST_AGAIN);
+            drop(known);
+            let mark = seen.as_ref().and_then(|seen| seen.mark.clone());
+            let changes = ask(mark).await?;
+            let seen = seen.get_or_insert_with(|| Seen {
+                asked,
+                listed: asked,
+                mark: None,
+                servers: HashMap::new(),
+            });
+            seen.asked = asked;
+            seen.mark = changes.mark;
+            for server in changes.items {
+                seen.servers.insert(server.id.clone(), Pulse::from(server));
+            }
+        }
+        Ok(seen.as_ref().and_then(|seen| seen.servers.get(id)).cloned())
     }
 }

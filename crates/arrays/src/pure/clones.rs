@@ -35,46 +35,87 @@ impl PureDriver {
         new_name: &str,
         mark: &Mark,
     ) -> PortResult<ArrayVolume> {
-        names::check_group(group)?;
-        names::check_volume(volume)?;
-        names::check_volume(new_name)?;
         let target = self.handle(&pair.target)?;
         let source_name = self.source_name(pair, &target, group).await?;
-        let order = Order {
-            array: &target,
-            new_name,
-            snapshot: format!("{}.{suffix}.{volume}", names::on_target(&source_name, group)),
-            origin: names::on_target(&source_name, volume),
-            mark,
-        };
+        let order = Order::new(&target, &source_name, group, suffix, volume, new_name, mark)?;
         if let Some(found) = order.find().await? {
             return Ok(found);
         }
-        let what = format!("make the volume {new_name} of {}", order.snapshot);
-        let made = match target.clone_volume(&order.snapshot, new_name).await {
-            Ok(Some(made)) => made,
-            Ok(None) => match target.volume(new_name).await.explain(&target, &what)? {
-                Some(made) => made,
-                None => {
-                    return Err(fa::Error::new(Fa::Ambiguous, "the volume is not there"))
-                        .explain(&target, what);
-                }
-            },
-            // Someone was faster, perhaps an earlier try of ours.
-            Err(error) if matches!(error.kind, Fa::Exists | Fa::Destroyed) => {
-                return match order.by_name().await? {
-                    Some(found) => Ok(found),
-                    None => Err(error).explain(&target, what),
-                };
-            }
-            Err(error) => return Err(error).explain(&target, what),
-        };
-        put_mark(&target, new_name, mark).await?;
-        described(&target, made).await
+        match order.make().await? {
+            Made::Anew(volume) => described(&target, volume).await,
+            Made::Before(found) => Ok(found),
+        }
+    }
+
+    /// Without looking for one that was made before; should there be one of this name, it is found all the same.
+    pub(super) async fn make_clone(
+        &self,
+        pair: &ArrayPair,
+        group: &str,
+        suffix: &str,
+        volume: &str,
+        new_name: &str,
+        mark: &Mark,
+    ) -> PortResult<()> {
+        let target = self.handle(&pair.target)?;
+        let source_name = self.source_name(pair, &target, group).await?;
+        let order = Order::new(&target, &source_name, group, suffix, volume, new_name, mark)?;
+        order.make().await.map(drop)
     }
 }
 
-impl Order<'_> {
+enum Made {
+    Anew(Volume),
+    /// Someone was faster, perhaps an earlier try of ours.
+    Before(ArrayVolume),
+}
+
+impl<'a> Order<'a> {
+    fn new(
+        array: &'a fa::Array,
+        source_name: &str,
+        group: &str,
+        suffix: &str,
+        volume: &str,
+        new_name: &'a str,
+        mark: &'a Mark,
+    ) -> PortResult<Self> {
+        names::check_group(group)?;
+        names::check_volume(volume)?;
+        names::check_volume(new_name)?;
+        Ok(Order {
+            array,
+            new_name,
+            snapshot: format!("{}.{suffix}.{volume}", names::on_target(source_name, group)),
+            origin: names::on_target(source_name, volume),
+            mark,
+        })
+    }
+
+    async fn make(&self) -> PortResult<Made> {
+        let (array, name) = (self.array, self.new_name);
+        let what = format!("make the volume {name} of {}", self.snapshot);
+        let made = match array.clone_volume(&self.snapshot, name).await {
+            Ok(Some(made)) => made,
+            Ok(None) => match array.volume(name).await.explain(array, &what)? {
+                Some(made) => made,
+                None => {
+                    return Err(fa::Error::new(Fa::Ambiguous, "the volume is not there"))
+                        .explain(array, what);
+                }
+            },
+            Err(error) if matches!(error.kind, Fa::Exists | Fa::Destroyed) => {
+                return match self.by_name().await? {
+                    Some(found) => Ok(Made::Before(found)),
+                    None => Err(error).explain(array, what),
+                };
+            }
+            Err(error) => return Err(error).explain(array, what),
+        };
+        put_mark(array, name, self.mark).await?;
+        Ok(Made::Anew(made))
+    }
+
     /// The clone, if it was made already: under its own name, or by its mark under the name it has by now.
     async fn find(&self) -> PortResult<Option<ArrayVolume>> {
         match self.by_name().await? {

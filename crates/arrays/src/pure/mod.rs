@@ -144,6 +144,18 @@ impl Array for PureDriver {
             .await
     }
 
+    async fn clone_new_volume(
+        &self,
+        pair: &ArrayPair,
+        group: &str,
+        suffix: &str,
+        volume: &str,
+        new_name: &str,
+        mark: &Mark,
+    ) -> PortResult<()> {
+        self.make_clone(pair, group, suffix, volume, new_name, mark).await
+    }
+
     async fn volume(&self, array: &ArrayAccess, name: &str) -> PortResult<Option<ArrayVolume>> {
         self.read_volume(array, name).await
     }

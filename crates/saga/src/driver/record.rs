@@ -172,11 +172,9 @@ impl Keeper {
     async fn news(&self) -> Result<Vec<Record>, Lost> {
         let mut backoff = Backoff::new();
         loop {
-            match self.journal.events(self.claim.saga).await {
-                Ok(mut records) => {
-                    records.retain(|record| record.seq >= self.state.next_seq());
-                    return Ok(records);
-                }
+            let last = self.state.next_seq() - 1;
+            match self.journal.events_after(self.claim.saga, last).await {
+                Ok(records) => return Ok(records),
                 Err(error) if is_fenced(&error) => return Err(Lost),
                 Err(error @ JournalError::Corrupt { .. }) => {
                     tracing::error!(%error, "the journal became unreadable");

@@ -1,19 +1,20 @@
 //! What the source cloud says of the members, recorded before anything is touched.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Check, Group, Member, MemberId, MemberVolume, ProjectId, SiteId, VolumeId};
+use protector_domain::{Check, Finding, Group, Member, MemberId, MemberVolume, ProjectId, SiteId, VolumeId};
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
-use protector_ports::error::{Absent, Kind};
 use protector_ports::store::FactsAbout;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use protector_saga::FailureClass;
+use protector_saga::{FailureClass, State};
 
-use super::Failover;
 use super::preflight::{Findings, Looked, Obstacle, found};
+use super::survey::Survey;
+use super::{Failover, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::world::World;
 
@@ -30,22 +31,35 @@ pub(super) struct MemberFacts {
     pub(super) keypair: Option<Keypair>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Facts {
-    pub(super) members: BTreeMap<MemberId, MemberFacts>,
-    /// Those that the members' ports are in.
+/// What the members' ports are in.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Surroundings {
     pub(super) networks: Vec<Network>,
     pub(super) subnets: Vec<Subnet>,
     pub(super) security_groups: Vec<SecurityGroup>,
 }
 
-/// Through whose eyes a cloud is read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(super) members: BTreeMap<MemberId, MemberFacts>,
+    #[serde(flatten)]
+    pub(super) surroundings: Surroundings,
+}
+
+/// The record of the look at one member. What stands in its way is told together with what stands in others'.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Inspected {
+    /// Nothing where it can't be moved, or was never read.
+    pub(super) facts: Option<MemberFacts>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Judges what a survey shows of each member.
 struct Reader<'a> {
     world: &'a World,
-    /// Who sees a server first: the tenant, whose it must be; where only the site's own user is known, he.
-    eyes: Access,
     service: Access,
-    project: ProjectId,
+    survey: Arc<Survey>,
     /// Of which all volumes have to be.
     volume_type: Option<String>,
 }
@@ -87,7 +101,10 @@ pub(crate) async fn record(
     source: SiteId,
     before: Option<Recording>,
 ) -> StepResult<Recording> {
-    let reader = Reader::of(world, group, source, None).await?;
+    let service = world.directory.service(source).await.or_fail()?;
+    let project = project_of(group, source)?;
+    let survey = Survey::of(world, &service, &service, project, &group.document.members).await?;
+    let reader = Reader::of(world, group, source, service, Arc::new(survey));
     let now = world.clock.now();
     let mut before = before;
     let mut members = BTreeMap::new();
@@ -112,94 +129,169 @@ pub(crate) async fn record(
         }
     }
     Ok(Recording {
-        facts: reader.surroundings(members).await?,
+        facts: Facts {
+            members,
+            surroundings: reader.survey.surroundings(),
+        },
         user_data,
         read_at,
     })
 }
 
 impl Failover {
-    /// As things are now, read as the tenant; the servers must be such as can be stopped cleanly.
+    /// All members at once, read as the tenant; what is told of each is judged one by one.
     pub(super) async fn inspect(&self) -> StepResult<Value> {
         let mut findings = Findings::default();
-        let facts = self.survey(&mut findings).await?;
+        let survey = self.look_around(&mut findings).await?;
         findings.refuse()?;
-        serde_json::to_value(facts).or_fail()
+        let surroundings = survey.as_ref().map(|survey| survey.surroundings());
+        *self.survey.lock().await = survey;
+        serde_json::to_value(surroundings).or_fail()
     }
 
-    /// What the source's cloud says of the members; `None` where it can't be asked as the tenant.
-    pub(super) async fn survey(&self, findings: &mut Findings) -> StepResult<Option<Facts>> {
-        let group = self.world.group(self.order.group).await?;
-        let looked = self.trusted(self.order.source, &group).await;
+    /// `None` where the source's cloud can't be asked as the tenant.
+    async fn look_around(&self, findings: &mut Findings) -> StepResult<Option<Arc<Survey>>> {
+        let (source, group) = (self.order.source, self.group().await?);
+        let looked = self.trusted(source, &group).await;
         let Some(eyes) = findings.note(looked)? else {
             return Ok(None);
         };
-        let reader = Reader::of(&self.world, &group, self.order.source, Some(eyes)).await?;
+        let service = self.service(source).await?;
+        let project = project_of(&group, source)?;
+        let survey = Survey::of(&self.world, &service, &eyes, project, &self.order.members).await?;
+        Ok(Some(Arc::new(survey)))
+    }
+
+    /// One server as it is now; it must be such as can be stopped cleanly.
+    pub(super) async fn inspect_server(&self, member: &Member) -> StepResult<Value> {
+        let mut findings = Findings::default();
+        let survey = {
+            let mut known = self.survey.lock().await;
+            if known.is_none() {
+                // The engine that looked first is gone.
+                *known = self.look_around(&mut findings).await?;
+            }
+            known.clone()
+        };
+        let mut inspected = Inspected::default();
+        if let Some(survey) = survey {
+            let reader = self.reader(survey).await?;
+            inspected.facts = self.examine(&reader, member, &mut findings).await?;
+        }
+        inspected.findings = findings.0;
+        serde_json::to_value(inspected).or_fail()
+    }
+
+    async fn reader(&self, survey: Arc<Survey>) -> StepResult<Reader<'_>> {
+        let (source, group) = (self.order.source, self.group().await?);
+        let service = self.service(source).await?;
+        Ok(Reader::of(&self.world, &group, source, service, survey))
+    }
+
+    async fn examine(
+        &self,
+        reader: &Reader<'_>,
+        member: &Member,
+        findings: &mut Findings,
+    ) -> StepResult<Option<MemberFacts>> {
+        let looked = reader.member(member).await;
+        let Some((facts, secret)) = findings.note_of(member, Check::Server, looked)? else {
+            return Ok(None);
+        };
+        self.user_data.remember(member.id, secret);
+        let status = &facts.server.status;
+        if status != "ACTIVE" && status != "SHUTOFF" {
+            let finding = found(
+                Check::Server,
+                format!(
+                    "Server '{}' is {status}: a planned failover needs it ACTIVE or SHUTOFF, because it must be stopped cleanly.",
+                    facts.server.name
+                ),
+                "Bring it into one of these, or remove the member.",
+            );
+            findings.note_of(member, Check::Server, Looked::<()>::Err(finding))?;
+        }
+        Ok(Some(facts))
+    }
+
+    /// What the source's cloud says of all members; `None` where it can't be asked as the tenant.
+    pub(super) async fn look_at_servers(&self, findings: &mut Findings) -> StepResult<Option<Facts>> {
+        let Some(survey) = self.look_around(findings).await? else {
+            return Ok(None);
+        };
+        let surroundings = survey.surroundings();
+        let reader = self.reader(survey).await?;
         let mut members = BTreeMap::new();
         for member in &self.order.members {
-            let looked = reader.member(member).await;
-            let Some((facts, _)) = findings.note_of(member, Check::Server, looked)? else {
-                continue;
-            };
-            let status = &facts.server.status;
-            if status != "ACTIVE" && status != "SHUTOFF" {
-                let finding = found(
-                    Check::Server,
-                    format!(
-                        "Server '{}' is {status}: a planned failover needs it ACTIVE or SHUTOFF, because it must be stopped cleanly.",
-                        facts.server.name
-                    ),
-                    "Bring it into one of these, or remove the member.",
-                );
-                findings.note_of(member, Check::Server, Looked::<()>::Err(finding))?;
+            if let Some(facts) = self.examine(&reader, member, findings).await? {
+                members.insert(member.id, facts);
             }
-            members.insert(member.id, facts);
         }
-        reader.surroundings(members).await.map(Some)
+        Ok(Some(Facts {
+            members,
+            surroundings,
+        }))
+    }
+
+    /// What earlier steps have recorded, of all members, and what they found in the way of each.
+    pub(super) fn inspected(&self, state: &State, findings: &mut Findings) -> StepResult<Facts> {
+        let surroundings: Option<Surroundings> = recorded(state, step::INSPECT)?;
+        let mut members = BTreeMap::new();
+        for member in &self.order.members {
+            let inspected: Inspected = recorded(state, &step::inspect(member))?;
+            findings.0.extend(inspected.findings);
+            members.extend(inspected.facts.map(|facts| (member.id, facts)));
+        }
+        Ok(Facts {
+            members,
+            surroundings: surroundings.unwrap_or_default(),
+        })
     }
 }
 
+/// What an earlier step has recorded of one member.
+pub(super) fn facts_of(state: &State, member: &Member) -> StepResult<MemberFacts> {
+    let inspected: Inspected = recorded(state, &step::inspect(member))?;
+    inspected
+        .facts
+        .ok_or_else(|| permanent("the inspection missed a member"))
+}
+
+fn project_of(group: &Group, site: SiteId) -> StepResult<&ProjectId> {
+    group
+        .project(site)
+        .ok_or_else(|| permanent("the group has no project at the source site"))
+}
+
 impl<'a> Reader<'a> {
-    /// Without other eyes it is the site's own user who looks.
-    async fn of(world: &'a World, group: &Group, source: SiteId, eyes: Option<Access>) -> StepResult<Self> {
-        let service = world.directory.service(source).await.or_fail()?;
-        let project = group
-            .project(source)
-            .cloned()
-            .ok_or_else(|| permanent("the group has no project at the source site"))?;
-        Ok(Reader {
+    fn of(world: &'a World, group: &Group, source: SiteId, service: Access, survey: Arc<Survey>) -> Self {
+        Reader {
             world,
-            eyes: eyes.unwrap_or_else(|| service.clone()),
             service,
-            project,
+            survey,
             volume_type: group
                 .document
                 .volume_types
                 .get(&source)
                 .map(|known| known.name.clone()),
-        })
+        }
     }
 
     /// The server as it is now, and its user data apart.
     async fn member(&self, member: &Member) -> Looked<(MemberFacts, Option<String>)> {
-        let (cloud, name) = (&self.world.cloud, &member.instance_name);
-        // A server that its owner can't see is not his to move.
-        let seen = cloud
-            .server(&self.eyes, &member.instance_id)
-            .await
-            .absent()
-            .or_fail()?;
-        if seen.is_none_or(|server| server.project_id != self.project) {
+        let name = &member.instance_name;
+        // A server of another project is not the tenant's to move, and isn't among these.
+        let Some(seen) = self.survey.server(&member.instance_id) else {
             return Err(found(
                 Check::Server,
                 format!(
                     "Server '{name}' ({}) is not there any more at site '{}'.",
-                    member.instance_id, self.eyes.site_name
+                    member.instance_id, self.service.site_name
                 ),
                 "Remove the member from the group, or bring the server back.",
             ));
-        }
-        let mut server = cloud.server(&self.service, &member.instance_id).await.or_fail()?;
+        };
+        let mut server = seen.clone();
         let user_data = server.user_data.take();
         if server.flavor.ephemeral_gb > 0 || server.flavor.swap_mb > 0 {
             return Err(found(
@@ -211,24 +303,24 @@ impl<'a> Reader<'a> {
                 "Resize it to a flavor without, or remove the member.",
             ));
         }
-        self.check_disks(member).await?;
+        check_disks(member, &server)?;
         let mut volumes = Vec::new();
         for volume in &member.volumes {
-            let seen = cloud.volume(&self.service, &volume.volume_id).await.or_fail()?;
-            self.check_volume(name, volume, &seen)?;
-            volumes.push(seen);
+            let seen = self.survey.volume(&volume.volume_id).ok_or_else(|| {
+                found(
+                    Check::Disks,
+                    format!(
+                        "Volume {} of server '{name}' is not there any more at site '{}'.",
+                        volume.volume_id, self.service.site_name
+                    ),
+                    AGAIN,
+                )
+            })?;
+            self.check_volume(name, volume, seen)?;
+            volumes.push(seen.clone());
         }
-        let ports = cloud
-            .server_ports(&self.eyes, &member.instance_id)
-            .await
-            .or_fail()?;
-        let keypair = match &server.key_name {
-            Some(key) => match cloud.keypair(&self.service, key, server.user_id.as_deref()).await {
-                Err(error) if error.is(Kind::NotFound) || error.is(Kind::Forbidden) => None,
-                other => Some(other.or_fail()?),
-            },
-            None => None,
-        };
+        let ports = self.survey.ports(&server);
+        let keypair = self.survey.keypair(self.world, &self.service, &server).await?;
         let facts = MemberFacts {
             was_running: server.status == "ACTIVE",
             server,
@@ -237,36 +329,6 @@ impl<'a> Reader<'a> {
             keypair,
         };
         Ok((facts, user_data))
-    }
-
-    /// A disk that came or went since is neither adopted nor ignored.
-    async fn check_disks(&self, member: &Member) -> Looked<()> {
-        let attached: Vec<VolumeId> = self
-            .world
-            .cloud
-            .attached_volumes(&self.eyes, &member.instance_id)
-            .await
-            .or_fail()?
-            .into_iter()
-            .map(|disk| disk.volume_id)
-            .collect();
-        let known: Vec<&VolumeId> = member.volumes.iter().map(|volume| &volume.volume_id).collect();
-        if attached.len() == known.len() && attached.iter().all(|volume| known.contains(&volume)) {
-            return Ok(());
-        }
-        Err(found(
-            Check::Disks,
-            format!(
-                "The disks of server '{}' have changed since it was protected (now {}).",
-                member.instance_name,
-                attached
-                    .iter()
-                    .map(VolumeId::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-            AGAIN,
-        ))
     }
 
     /// Still the volume that was protected, and of a type that replicates.
@@ -309,29 +371,26 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
 
-    /// Networks and security groups, as far as the members use them.
-    async fn surroundings(&self, members: BTreeMap<MemberId, MemberFacts>) -> StepResult<Facts> {
-        let cloud = &self.world.cloud;
-        let used =
-            |wanted: &dyn Fn(&Port) -> bool| members.values().any(|facts| facts.ports.iter().any(wanted));
-        let networks = cloud.networks(&self.eyes).await.or_fail()?;
-        let subnets = cloud.subnets(&self.eyes).await.or_fail()?;
-        let security_groups = cloud.security_groups(&self.eyes).await.or_fail()?;
-        Ok(Facts {
-            networks: networks
-                .into_iter()
-                .filter(|network| used(&|port| port.network_id == network.id))
-                .collect(),
-            subnets: subnets
-                .into_iter()
-                .filter(|subnet| used(&|port| port.fixed_ips.iter().any(|ip| ip.subnet_id == subnet.id)))
-                .collect(),
-            security_groups: security_groups
-                .into_iter()
-                .filter(|group| used(&|port| port.security_groups.contains(&group.id)))
-                .collect(),
-            members,
-        })
+/// A disk that came or went since is neither adopted nor ignored.
+fn check_disks(member: &Member, server: &Server) -> Looked<()> {
+    let attached = &server.volumes;
+    let known: Vec<&VolumeId> = member.volumes.iter().map(|volume| &volume.volume_id).collect();
+    if attached.len() == known.len() && attached.iter().all(|volume| known.contains(&volume)) {
+        return Ok(());
     }
+    Err(found(
+        Check::Disks,
+        format!(
+            "The disks of server '{}' have changed since it was protected (now {}).",
+            member.instance_name,
+            attached
+                .iter()
+                .map(VolumeId::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        AGAIN,
+    ))
 }

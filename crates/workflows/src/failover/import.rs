@@ -14,12 +14,11 @@ use protector_domain::VolumeId;
 use protector_ports::PortError;
 use protector_ports::cloud::{Access, ManageVolume, Volume};
 use protector_ports::error::{Absent, Kind};
-use protector_saga::{StepContext, StepFailure};
+use protector_saga::{State, StepContext, StepFailure};
 use serde_json::Value;
 
-use super::facts::Facts;
+use super::facts::facts_of;
 use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name, transfer_prefix, volume_description};
-use super::preflight::TargetPlan;
 use super::{Failover, VolumeRecord, recorded, step};
 use crate::ImportAs;
 use crate::failure::{OrFail, StepResult, failed, permanent};
@@ -31,7 +30,7 @@ impl Failover {
     /// The volume that an earlier try of the import made, in whichever project it is now.
     pub(super) async fn imported(&self, disk: Disk<'_>) -> StepResult<Option<Volume>> {
         let description = volume_description(&self.order, disk);
-        let service = self.world.directory.service(self.order.target).await.or_fail()?;
+        let service = self.service(self.order.target).await?;
         let volumes = self.world.cloud.volumes(&service, true).await.or_fail()?;
         Ok(volumes
             .into_iter()
@@ -40,10 +39,9 @@ impl Failover {
 
     pub(super) async fn import(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
         let world = &self.world;
-        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
-        let original = original(&facts, disk)?;
-        let service = world.directory.service(self.order.target).await.or_fail()?;
+        let plan = self.target_plan(context.state)?;
+        let original = original(context.state, disk)?;
+        let service = self.service(self.order.target).await?;
         let what = format!("importing volume {}", disk.volume.volume_id);
         // Only a repeated step can find something; the first one is spared the look.
         let found = if context.attempt > 1 {
@@ -66,7 +64,7 @@ impl Failover {
                 let mode = world.options.import_as;
                 let importer = match mode {
                     ImportAs::Service => service,
-                    ImportAs::Tenant => self.target_tenant().await?,
+                    ImportAs::Tenant => self.tenant(self.order.target).await?,
                 };
                 world
                     .cloud
@@ -82,6 +80,8 @@ impl Failover {
         serde_json::to_value(VolumeRecord {
             volume_id: id,
             array_name,
+            project_id: volume.project_id,
+            bootable: volume.bootable,
         })
         .or_fail()
     }
@@ -89,14 +89,19 @@ impl Failover {
     /// Waits until Cinder has taken the volume over.
     async fn settled(&self, context: &StepContext<'_>, id: &VolumeId, what: &str) -> StepResult<Volume> {
         until(context, self.world.options.poll, PATIENCE, what, async || {
-            let volumes = self.target_volumes().await?;
+            let volumes = self.passing_volumes().await?;
             let Some(volume) = volumes.iter().find(|volume| volume.id == *id) else {
-                return Ok(None);
+                // An earlier try may have handed it over already.
+                let service = self.service(self.order.target).await?;
+                return match context.attempt > 1 {
+                    true => self.world.cloud.volume(&service, id).await.or_fail().map(Some),
+                    false => Ok(None),
+                };
             };
             match volume.status.as_str() {
                 "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume.clone())),
                 status if status.starts_with("error") => {
-                    let service = self.world.directory.service(self.order.target).await.or_fail()?;
+                    let service = self.service(self.order.target).await?;
                     let reasons = self
                         .world
                         .cloud
@@ -126,7 +131,7 @@ impl Failover {
     /// left (and told when the operation ends), as everything else has to go on being taken back.
     pub(super) async fn release(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
         let world = &self.world;
-        let service = world.directory.service(self.order.target).await.or_fail()?;
+        let service = self.service(self.order.target).await?;
         let what = format!("releasing the copy of volume {}", disk.volume.volume_id);
         let deletion_asked = AtomicBool::new(false);
         until(context, world.options.poll, PATIENCE, &what, async || {
@@ -158,7 +163,7 @@ impl Failover {
     }
 
     async fn delete_transfers(&self, volume: &VolumeId) -> StepResult<()> {
-        let service = self.world.directory.service(self.order.target).await.or_fail()?;
+        let service = self.service(self.order.target).await?;
         for transfer in self.world.cloud.pending_transfers(&service).await.or_fail()? {
             if transfer.volume_id == *volume {
                 self.world
@@ -176,18 +181,21 @@ impl Failover {
     pub(super) async fn hand_over(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
         let world = &self.world;
         let record: VolumeRecord = recorded(context.state, &step::import(disk))?;
-        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
-        let original = original(&facts, disk)?;
-        let service = world.directory.service(self.order.target).await.or_fail()?;
-        let tenant = self.target_tenant().await?;
-        let now = world.cloud.volume(&service, &record.volume_id).await.or_fail()?;
+        let plan = self.target_plan(context.state)?;
+        let original = original(context.state, disk)?;
+        let service = self.service(self.order.target).await?;
+        let tenant = self.tenant(self.order.target).await?;
         // What the tenant imported, or what an earlier try handed over, is the tenant's already.
-        if now.project_id.as_ref() != Some(&plan.project) {
+        let mut owner = record.project_id;
+        if context.attempt > 1 || owner.is_none() {
+            let now = world.cloud.volume(&service, &record.volume_id).await.or_fail()?;
             if now.status == "awaiting-transfer" {
                 // Its key went with the answer that was lost.
                 self.delete_transfers(&record.volume_id).await?;
             }
+            owner = now.project_id;
+        }
+        if owner.as_ref() != Some(&plan.project) {
             let name = format!("{}{}", transfer_prefix(&self.order), disk.index);
             let transfer = world
                 .cloud
@@ -196,7 +204,7 @@ impl Failover {
                 .or_fail()?;
             world.cloud.accept_transfer(&tenant, &transfer).await.or_fail()?;
         }
-        if disk.volume.boot || original.bootable {
+        if (disk.volume.boot || original.bootable) && !record.bootable {
             world
                 .cloud
                 .set_bootable(&tenant, &record.volume_id, true)
@@ -256,15 +264,9 @@ fn refused(error: PortError, mode: ImportAs, importer: &Access) -> StepFailure {
     })
 }
 
-fn original<'a>(facts: &'a Facts, disk: Disk<'_>) -> StepResult<&'a Volume> {
-    facts
-        .members
-        .get(&disk.member.id)
-        .and_then(|member| {
-            member
-                .volumes
-                .iter()
-                .find(|volume| volume.id == disk.volume.volume_id)
-        })
+fn original(state: &State, disk: Disk<'_>) -> StepResult<Volume> {
+    let mut volumes = facts_of(state, disk.member)?.volumes.into_iter();
+    volumes
+        .find(|volume| volume.id == disk.volume.volume_id)
         .ok_or_else(|| permanent("the inspection missed a volume"))
 }

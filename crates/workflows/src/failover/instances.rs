@@ -1,5 +1,8 @@
 //! The servers: stopped here, made anew there, looked at, and the old ones locked.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use protector_domain::{Member, PortId, ServerId, VolumeId};
 use protector_ports::PortError;
 use protector_ports::cloud::{NewPort, NewServer, Server};
@@ -7,47 +10,46 @@ use protector_ports::error::{Absent, Kind};
 use protector_saga::{StepContext, StepFailure};
 use serde_json::{Value, json};
 
-use super::facts::Facts;
-use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, disks, member_mark, port_description};
-use super::preflight::TargetPlan;
+use super::facts::facts_of;
+use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, member_mark, port_description};
 use super::{Failover, Manner, ServerRecord, VolumeRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, While, failed, full, permanent};
-use crate::polling::until;
+use crate::polling::{Pulse, until};
 
 impl Failover {
+    /// Asks it to stop where it runs, and waits until it has. A stop that an earlier try asked for shows in its task.
     pub(super) async fn stop(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
-        let group = self.world.group(self.order.group).await?;
-        let access = self
-            .world
-            .directory
-            .tenant(self.order.source, &group)
-            .await
-            .or_fail()?;
-        let now = self
-            .world
-            .cloud
-            .server(&access, &member.instance_id)
-            .await
-            .or_fail()?;
-        if now.status != "SHUTOFF" {
-            self.world
-                .cloud
-                .stop_server(&access, &member.instance_id)
-                .await
-                .or_fail()?;
-        }
-        self.wait_source(context, member, "SHUTOFF", "stopping").await?;
+        let what = format!("stopping server '{}'", member.instance_name);
+        let asked = AtomicBool::new(false);
+        until(
+            context,
+            self.world.options.poll,
+            self.world.options.server_patience,
+            &what,
+            async || {
+                let now = self.source_server(&member.instance_id).await?;
+                let Some(now) = now.filter(|now| now.status != "DELETED") else {
+                    return Err(permanent(format!(
+                        "Server '{}' ({}) is not there any more.",
+                        member.instance_name, member.instance_id
+                    )));
+                };
+                let stopped = is_at_rest(Some(&now), "SHUTOFF", &what)?;
+                if stopped.is_none() && now.task_state.is_none() && !asked.swap(true, Ordering::Relaxed) {
+                    let tenant = self.tenant(self.order.source).await?;
+                    let stop = self.world.cloud.stop_server(&tenant, &member.instance_id);
+                    stop.await.or_fail()?;
+                }
+                Ok(stopped)
+            },
+        )
+        .await?;
         Ok(Value::Null)
     }
 
     /// As it was before: a server that didn't run isn't started.
     pub(super) async fn start_again(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
-        if !facts
-            .members
-            .get(&member.id)
-            .is_some_and(|facts| facts.was_running)
-        {
+        if !facts_of(context.state, member)?.was_running {
             return Ok(());
         }
         let hand = self.hand(self.order.source).await?;
@@ -89,7 +91,7 @@ impl Failover {
             &what,
             async || {
                 let now = self.server_by(&hand, &member.instance_id).await?;
-                is_at_rest(now.as_ref(), "ACTIVE", &what)
+                is_at_rest(now.map(Pulse::from).as_ref(), "ACTIVE", &what)
             },
         )
         .await
@@ -109,9 +111,8 @@ impl Failover {
             self.world.options.server_patience,
             &what,
             async || {
-                let servers = self.source_servers().await?;
-                let now = servers.iter().find(|server| server.id == member.instance_id);
-                is_at_rest(now, wanted, &what)
+                let now = self.source_server(&member.instance_id).await?;
+                is_at_rest(now.as_ref(), wanted, &what)
             },
         )
         .await
@@ -119,33 +120,25 @@ impl Failover {
 
     pub(super) async fn create_ports(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
         let world = &self.world;
-        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
+        let plan = self.target_plan(context.state)?;
         let ports = &plan
             .members
             .get(&member.id)
             .ok_or_else(|| permanent("the preflight missed a member"))?
             .ports;
-        let group = world.group(self.order.group).await?;
-        let tenant = world
-            .directory
-            .tenant(self.order.target, &group)
-            .await
-            .or_fail()?;
-        let service = world.directory.service(self.order.target).await.or_fail()?;
+        let tenant = self.tenant(self.order.target).await?;
+        let service = self.service(self.order.target).await?;
         let mut made = Vec::new();
         for (index, port) in ports.iter().enumerate() {
             let description = port_description(&self.order, member, index);
-            let there = world
-                .cloud
-                .ports(&tenant, Some(&port.network_id))
-                .await
-                .or_fail()?;
-            if let Some(found) = there
-                .into_iter()
-                .find(|candidate| candidate.description == description)
-            {
-                made.push(found.id);
-                continue;
+            // Only a repeated step can find something; the first one is spared the look.
+            if context.attempt > 1 {
+                let there = world.cloud.ports(&tenant, Some(&port.network_id)).await;
+                let mut there = there.or_fail()?.into_iter();
+                if let Some(found) = there.find(|candidate| candidate.description == description) {
+                    made.push(found.id);
+                    continue;
+                }
             }
             let new = NewPort {
                 network_id: Some(port.network_id.clone()),
@@ -171,7 +164,7 @@ impl Failover {
     }
 
     pub(super) async fn delete_ports(&self, member: &Member) -> StepResult<()> {
-        let service = self.world.directory.service(self.order.target).await.or_fail()?;
+        let service = self.service(self.order.target).await?;
         let ours = member_mark(&self.order, member);
         for port in self.world.cloud.ports(&service, None).await.or_fail()? {
             if port.description.starts_with(&ours) {
@@ -182,7 +175,11 @@ impl Failover {
     }
 
     pub(super) async fn boot(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
-        let server_id = match self.twin(member).await? {
+        let found = match context.attempt > 1 {
+            true => self.twin(member).await?,
+            false => None,
+        };
+        let server_id = match found {
             Some(server) => server.id,
             None => self.create_twin(context, member).await?,
         };
@@ -193,14 +190,11 @@ impl Failover {
             self.world.options.server_patience,
             &what,
             async || {
-                let servers = self.target_servers().await?;
-                match servers.iter().find(|server| server.id == server_id) {
-                    Some(server) if server.status == "ACTIVE" => Ok(Some(())),
-                    Some(server) if server.status == "ERROR" => Err(permanent(format!(
-                        "{what} failed: Nova put it into status ERROR{}",
-                        fault(server)
-                    ))),
-                    _ => Ok(None),
+                let now = self.target_server(&server_id).await?;
+                match now.as_ref().map(|now| now.status.as_str()) {
+                    Some("ACTIVE") => Ok(Some(())),
+                    Some("DELETED") => Err(permanent(format!("{what} failed: somebody deleted it"))),
+                    _ => is_at_rest(now.as_ref(), "ACTIVE", &what),
                 }
             },
         )
@@ -210,23 +204,14 @@ impl Failover {
 
     async fn create_twin(&self, context: &StepContext<'_>, member: &Member) -> StepResult<ServerId> {
         let world = &self.world;
-        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
-        let original = facts
-            .members
-            .get(&member.id)
-            .ok_or_else(|| permanent("the inspection missed a member"))?;
+        let plan = self.target_plan(context.state)?;
+        let original = facts_of(context.state, member)?;
         let plan = plan
             .members
             .get(&member.id)
             .ok_or_else(|| permanent("the preflight missed a member"))?;
         let ports: Vec<PortId> = recorded(context.state, &step::ports(member))?;
-        let group = world.group(self.order.group).await?;
-        let tenant = world
-            .directory
-            .tenant(self.order.target, &group)
-            .await
-            .or_fail()?;
+        let tenant = self.tenant(self.order.target).await?;
         let user_data = self.user_data(member).await?;
         let mut metadata = original.server.metadata.clone();
         metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
@@ -259,10 +244,13 @@ impl Failover {
 
     /// Never in the journal: asked for when it is needed.
     async fn user_data(&self, member: &Member) -> StepResult<Option<String>> {
+        if let Some(known) = self.user_data.of(member.id) {
+            return Ok(known);
+        }
         if self.manner == Manner::Unplanned {
             return self.recalled_user_data(member).await;
         }
-        let service = self.world.directory.service(self.order.source).await.or_fail()?;
+        let service = self.service(self.order.source).await?;
         let original = self.world.cloud.server(&service, &member.instance_id).await;
         Ok(original.or_fail()?.user_data)
     }
@@ -276,20 +264,13 @@ impl Failover {
             .collect()
     }
 
-    fn disks_of<'a>(&'a self, member: &Member) -> impl Iterator<Item = Disk<'a>> {
-        let id = member.id;
-        disks(&self.order).filter(move |disk| disk.member.id == id)
+    pub(super) fn disks_of<'a>(&'a self, member: &Member) -> impl Iterator<Item = Disk<'a>> {
+        self.roster.disks_of(&self.order, member.id)
     }
 
     /// The server that an earlier try made.
     async fn twin(&self, member: &Member) -> StepResult<Option<Server>> {
-        let group = self.world.group(self.order.group).await?;
-        let tenant = self
-            .world
-            .directory
-            .tenant(self.order.target, &group)
-            .await
-            .or_fail()?;
+        let tenant = self.tenant(self.order.target).await?;
         let servers = self.world.cloud.servers(&tenant, false).await.or_fail()?;
         let is_ours = |server: &Server| {
             server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
@@ -325,37 +306,39 @@ impl Failover {
 
     /// The last look before the point of no return: every twin runs with exactly its own disks.
     pub(super) async fn verify(&self, context: &StepContext<'_>) -> StepResult<Value> {
+        let there = self.look_at_twins().await?;
         for member in &self.order.members {
-            self.verify_member(context, member).await?;
+            self.verify_member(context, member, &there)?;
         }
         Ok(json!({ "active": self.order.members.len() }))
     }
 
-    pub(super) async fn verify_member(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
-        let tenant = self.target_tenant().await?;
+    /// The tenant's servers at the target, as they are now.
+    pub(super) async fn look_at_twins(&self) -> StepResult<HashMap<ServerId, Server>> {
+        let tenant = self.tenant(self.order.target).await?;
+        let servers = self.world.cloud.servers(&tenant, false).await.or_fail()?;
+        let by_id = servers.into_iter().map(|server| (server.id.clone(), server));
+        Ok(by_id.collect())
+    }
+
+    pub(super) fn verify_member(
+        &self,
+        context: &StepContext<'_>,
+        member: &Member,
+        there: &HashMap<ServerId, Server>,
+    ) -> StepResult<()> {
         let record: ServerRecord = recorded(context.state, &step::boot(member))?;
         let name = &member.instance_name;
-        let server = self.world.cloud.server(&tenant, &record.server_id).await;
-        let status = server.absent().or_fail()?.map(|server| server.status);
-        if status.as_deref() != Some("ACTIVE") {
+        let server = there.get(&record.server_id);
+        let Some(server) = server.filter(|server| server.status == "ACTIVE") else {
             return Err(permanent(format!(
                 "The new server '{name}' is {} and not ACTIVE.",
-                status.unwrap_or_else(|| "gone".to_owned())
+                server.map_or("gone", |server| &server.status)
             )));
-        }
-        let mut has: Vec<VolumeId> = self
-            .world
-            .cloud
-            .attached_volumes(&tenant, &record.server_id)
-            .await
-            .or_fail()?
-            .into_iter()
-            .map(|disk| disk.volume_id)
-            .collect();
-        let mut wanted = self.new_volumes(context, member)?;
-        has.sort();
-        wanted.sort();
-        if has != wanted {
+        };
+        let has: BTreeSet<&VolumeId> = server.volumes.iter().collect();
+        let wanted = self.new_volumes(context, member)?;
+        if has != wanted.iter().collect() {
             return Err(permanent(format!(
                 "The new server '{name}' doesn't have its {} volumes attached.",
                 wanted.len()
@@ -364,28 +347,20 @@ impl Failover {
         Ok(())
     }
 
-    /// The old server stays stopped: nobody but an administrator starts it by accident.
-    pub(super) async fn lock_old(&self, member: &Member) -> StepResult<Value> {
-        let access = self.world.directory.service(self.order.source).await.or_fail()?;
-        let Some(server) = self
-            .world
+    /// The old server stays stopped: nobody but an administrator starts it by accident. One that is gone can't be
+    /// started; one that was locked before keeps its reason.
+    pub(super) async fn lock_old(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
+        if facts_of(context.state, member)?.server.locked {
+            return Ok(Value::Null);
+        }
+        let service = self.service(self.order.source).await?;
+        let reason = format!("failed over by protection operation {}", self.order.operation);
+        self.world
             .cloud
-            .server(&access, &member.instance_id)
+            .lock_server(&service, &member.instance_id, &reason)
             .await
             .absent()
-            .or_fail()?
-        else {
-            return Ok(Value::Null);
-        };
-        if !server.locked {
-            let reason = format!("failed over by protection operation {}", self.order.operation);
-            self.world
-                .cloud
-                .lock_server(&access, &member.instance_id, &reason)
-                .await
-                .absent()
-                .or_fail()?;
-        }
+            .or_fail()?;
         Ok(Value::Null)
     }
 
@@ -412,7 +387,7 @@ impl Failover {
 }
 
 /// Whether a server has come to the wanted status.
-fn is_at_rest(server: Option<&Server>, wanted: &str, what: &str) -> StepResult<Option<()>> {
+fn is_at_rest(server: Option<&Pulse>, wanted: &str, what: &str) -> StepResult<Option<()>> {
     match server {
         Some(server) if server.status == wanted && server.task_state.is_none() => Ok(Some(())),
         Some(server) if server.status == "ERROR" => Err(permanent(format!(
@@ -423,7 +398,7 @@ fn is_at_rest(server: Option<&Server>, wanted: &str, what: &str) -> StepResult<O
     }
 }
 
-fn fault(server: &Server) -> String {
+fn fault(server: &Pulse) -> String {
     server
         .fault
         .as_ref()

@@ -5,8 +5,6 @@
 //! of this step was seen to make, and of whom. Where the record was lost with an answer or an engine, the keypair
 //! stays and is listed as in doubt: nothing breaks by it, while one that its user relies on is not ours to take.
 
-use std::collections::BTreeMap;
-
 use protector_domain::UserId;
 use protector_ports::cloud::{Access, Keypair};
 use protector_ports::error::{Absent, Kind};
@@ -14,9 +12,7 @@ use protector_saga::{State, StepContext};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::facts::Facts;
 use super::left_behind::{IN_DOUBT, Make, Remnant};
-use super::preflight::TargetPlan;
 use super::{Failover, recorded, step};
 use crate::failure::{OrFail, StepResult, While};
 
@@ -28,17 +24,6 @@ struct KeypairRecord {
     made: Vec<String>,
 }
 
-/// The keypairs that the twins need, as the source has them.
-fn wanted(plan: &TargetPlan, facts: &Facts) -> BTreeMap<String, Keypair> {
-    plan.members
-        .iter()
-        .filter_map(|(id, member)| {
-            let original = facts.members.get(id)?.keypair.as_ref()?;
-            Some((member.key_name.clone()?, original.clone()))
-        })
-        .collect()
-}
-
 fn is_same(one: &Keypair, other: &Keypair) -> bool {
     one.public_key.trim() == other.public_key.trim()
 }
@@ -46,20 +31,19 @@ fn is_same(one: &Keypair, other: &Keypair) -> bool {
 impl Failover {
     pub(super) async fn create_keypairs(&self, context: &StepContext<'_>) -> StepResult<Value> {
         let cloud = &self.world.cloud;
-        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
-        let tenant = self.target_tenant().await?;
+        let plan = self.target_plan(context.state)?;
+        let tenant = self.tenant(self.order.target).await?;
         let mut record = KeypairRecord::default();
-        for (name, keypair) in wanted(&plan, &facts) {
-            let there = cloud.keypair(&tenant, &name, None).await.absent().or_fail()?;
+        for (name, keypair) in &plan.keypairs {
+            let there = cloud.keypair(&tenant, name, None).await.absent().or_fail()?;
             if there.is_some() {
                 continue;
             }
             if record.user_id.is_none() {
                 record.user_id = Some(cloud.owner(&tenant).await.or_fail()?.user_id);
             }
-            match cloud.create_keypair(&tenant, &keypair).await {
-                Ok(true) => record.made.push(name),
+            match cloud.create_keypair(&tenant, keypair).await {
+                Ok(true) => record.made.push(name.clone()),
                 Ok(false) => {}
                 Err(error) => {
                     // A step that fails leaves no record, so what it made goes now.
@@ -83,13 +67,11 @@ impl Failover {
         let Some(user) = record.user_id.as_ref().filter(|_| !record.made.is_empty()) else {
             return Ok(());
         };
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
-        let plan: TargetPlan = recorded(context.state, step::PREFLIGHT)?;
-        let wanted = wanted(&plan, &facts);
+        let plan = self.target_plan(context.state)?;
         let (access, of) = self.keeper(user).await?;
         for name in &record.made {
             let now = self.world.cloud.keypair(&access, name, of).await;
-            if let (Some(now), Some(ours)) = (now.absent().or_fail()?, wanted.get(name))
+            if let (Some(now), Some(ours)) = (now.absent().or_fail()?, plan.keypairs.get(name))
                 && is_same(&now, ours)
             {
                 let deleted = self.world.cloud.delete_keypair(&access, name, of).await;
@@ -103,27 +85,25 @@ impl Failover {
     /// have made it with.
     pub(super) async fn keypairs_left(&self, state: &State, remnant: &Make<'_>) -> StepResult<Vec<Remnant>> {
         let begun = state.step(step::KEYPAIRS).is_some_and(|step| step.attempts > 0);
-        let plan = recorded::<TargetPlan>(state, step::PREFLIGHT);
-        let facts = recorded::<Facts>(state, step::INSPECT);
-        let (true, Ok(plan), Ok(facts)) = (begun, plan, facts) else {
+        let (true, Ok(plan)) = (begun, self.target_plan(state)) else {
             return Ok(Vec::new());
         };
         let record = recorded::<KeypairRecord>(state, step::KEYPAIRS).unwrap_or_default();
         let (access, of) = match &record.user_id {
             Some(user) => self.keeper(user).await?,
-            None => (self.target_tenant().await?, None),
+            None => (self.tenant(self.order.target).await?, None),
         };
         let mut found = Vec::new();
-        for (name, ours) in wanted(&plan, &facts) {
-            if !plan.missing_keypairs.contains(&name) && !record.made.contains(&name) {
+        for (name, ours) in &plan.keypairs {
+            if !plan.missing_keypairs.contains(name) && !record.made.contains(name) {
                 continue;
             }
-            let now = self.world.cloud.keypair(&access, &name, of).await;
+            let now = self.world.cloud.keypair(&access, name, of).await;
             let now = now.absent().or_fail().during("looking for keypairs")?;
-            if now.is_some_and(|now| is_same(&now, &ours)) {
-                let known = record.made.contains(&name);
+            if now.is_some_and(|now| is_same(&now, ours)) {
+                let known = record.made.contains(name);
                 let status = if known { "present" } else { IN_DOUBT };
-                found.push(remnant("keypair", name.clone(), name, status.to_owned()));
+                found.push(remnant("keypair", name.clone(), name.clone(), status.to_owned()));
             }
         }
         Ok(found)
@@ -132,12 +112,12 @@ impl Failover {
     /// Who reaches this user's keypairs: he himself by his trust. Where the trust is another's by now, or is
     /// gone, the service user asks for them by the user's id.
     async fn keeper<'a>(&self, user: &'a UserId) -> StepResult<(Access, Option<&'a str>)> {
-        let tenant = self.target_tenant().await?;
+        let tenant = self.tenant(self.order.target).await?;
         match self.world.cloud.owner(&tenant).await {
             Ok(owner) if owner.user_id == *user => Ok((tenant, None)),
             Err(error) if !error.is(Kind::Unauthorized) && !error.is(Kind::Forbidden) => Err(error).or_fail(),
             _ => {
-                let service = self.world.directory.service(self.order.target).await.or_fail()?;
+                let service = self.service(self.order.target).await?;
                 Ok((service, Some(user.as_str())))
             }
         }

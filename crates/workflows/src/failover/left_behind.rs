@@ -154,7 +154,7 @@ impl Failover {
     }
 
     async fn remnants(&self, state: &State, site: &str) -> StepResult<Vec<Remnant>> {
-        let service = self.world.directory.service(self.order.target).await.or_fail()?;
+        let service = self.service(self.order.target).await?;
         let hand = self.hand(self.order.target).await?;
         // Others may write what they like into their descriptions; theirs is not ours to tell.
         let group = self.world.group(self.order.group).await?;

@@ -23,28 +23,38 @@ mod partial;
 mod plans;
 mod preflight;
 mod progress;
+mod reach;
+mod roster;
 mod settle;
 mod stand_in;
 mod storage;
+mod survey;
 mod trouble;
 mod unplanned;
+mod user_data;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use protector_domain::{FailoverOrder, Member, ServerId, SyncStatus, VolumeId};
-use protector_ports::cloud::{Access, Server, Volume};
-use protector_ports::error::PortResult;
+use protector_domain::{FailoverOrder, Member, ProjectId, ServerId, SiteId, SyncStatus, VolumeId};
+use protector_ports::cloud::Volume;
 use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
+use self::facts::Recording;
 pub(crate) use self::facts::record;
-use self::names::{Disk, disks, step};
+use self::names::{Disk, step};
 pub use self::preflight::Looker;
+use self::preflight::TargetPlan;
+use self::reach::Reach;
+use self::roster::Roster;
+use self::survey::Survey;
+use self::user_data::UserData;
+use crate::ImportAs;
 use crate::failure::{OrFail, StepResult, permanent};
-use crate::polling::{Shared, until};
+use crate::polling::{Pulse, Shared, Watch, until};
 use crate::world::World;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +68,18 @@ pub(crate) struct Failover {
     order: FailoverOrder,
     manner: Manner,
     dag: Dag,
-    /// Lists that all waiting steps read together.
-    source_servers: Shared<Server>,
-    target_servers: Shared<Server>,
-    target_volumes: Shared<Volume>,
+    roster: Roster,
+    reach: Reach,
+    /// What all waiting steps look at together.
+    source_servers: Watch,
+    target_servers: Watch,
+    passing_volumes: Shared<Volume>,
+    /// Kept from the inspection to the preflight.
+    survey: Mutex<Option<Arc<Survey>>>,
+    recording: Mutex<Option<Arc<Recording>>>,
+    user_data: UserData,
+    /// The preflight's record, once it is there.
+    plan: OnceLock<Arc<TargetPlan>>,
     /// The lost array's name, as this site's array knows it.
     sender: OnceCell<String>,
 }
@@ -80,92 +98,73 @@ impl Failover {
     fn new(world: Arc<World>, order: FailoverOrder, manner: Manner, dag: Dag) -> Self {
         Self {
             world,
+            roster: Roster::of(&order),
             order,
             manner,
             dag,
-            source_servers: Shared::new(),
-            target_servers: Shared::new(),
-            target_volumes: Shared::new(),
+            reach: Reach::new(),
+            source_servers: Watch::new(),
+            target_servers: Watch::new(),
+            passing_volumes: Shared::new(),
+            survey: Mutex::default(),
+            recording: Mutex::default(),
+            user_data: UserData::default(),
+            plan: OnceLock::new(),
             sender: OnceCell::new(),
         }
     }
 
     fn member(&self, id: &str) -> StepResult<&Member> {
-        self.order
-            .members
-            .iter()
-            .find(|member| member.id.to_string() == id)
+        self.roster
+            .member(id)
+            .and_then(|place| self.order.members.get(place))
             .ok_or_else(|| permanent(format!("the plan has no member {id}")))
     }
 
     fn disk(&self, index: &str) -> StepResult<Disk<'_>> {
-        disks(&self.order)
-            .find(|disk| disk.index.to_string() == index)
+        index
+            .parse()
+            .ok()
+            .and_then(|index| self.roster.disk(&self.order, index))
             .ok_or_else(|| permanent(format!("the plan has no volume {index}")))
     }
 
-    /// The tenant at the target site, by the trust that was given there.
-    async fn target_tenant(&self) -> StepResult<Access> {
-        let group = self.world.group(self.order.group).await?;
-        self.world
-            .directory
-            .tenant(self.order.target, &group)
-            .await
-            .or_fail()
+    /// What the preflight has planned.
+    fn target_plan(&self, state: &State) -> StepResult<Arc<TargetPlan>> {
+        if let Some(plan) = self.plan.get() {
+            return Ok(plan.clone());
+        }
+        let plan: Arc<TargetPlan> = Arc::new(recorded(state, step::PREFLIGHT)?);
+        Ok(self.plan.get_or_init(|| plan).clone())
     }
 
-    /// The tenant's servers on the target site, asked for once for everybody who waits.
-    async fn target_servers(&self) -> StepResult<Arc<Vec<Server>>> {
-        let ask = async || -> PortResult<Vec<Server>> {
-            let group = self.world.store.group(self.order.group).await.ok().flatten();
-            let group =
-                group.ok_or_else(|| protector_ports::PortError::retryable("the database does not answer"))?;
-            let access = self
-                .world
-                .directory
-                .tenant(self.order.target, &group)
-                .await
-                .map_err(as_port)?;
-            self.world.cloud.servers(&access, false).await
-        };
-        self.target_servers
-            .get(self.world.options.poll, ask)
-            .await
-            .or_fail()
+    /// How a server of the tenant does at the target site.
+    async fn target_server(&self, id: &ServerId) -> StepResult<Option<Pulse>> {
+        self.pulse(&self.target_servers, self.order.target, id).await
     }
 
-    /// The tenant's servers on the source site.
-    async fn source_servers(&self) -> StepResult<Arc<Vec<Server>>> {
-        let ask = async || -> PortResult<Vec<Server>> {
-            let group = self.world.store.group(self.order.group).await.ok().flatten();
-            let group =
-                group.ok_or_else(|| protector_ports::PortError::retryable("the database does not answer"))?;
-            let access = self
-                .world
-                .directory
-                .tenant(self.order.source, &group)
-                .await
-                .map_err(as_port)?;
-            self.world.cloud.servers(&access, false).await
-        };
-        self.source_servers
-            .get(self.world.options.poll, ask)
-            .await
-            .or_fail()
+    /// How a server of the tenant does at the source site.
+    async fn source_server(&self, id: &ServerId) -> StepResult<Option<Pulse>> {
+        self.pulse(&self.source_servers, self.order.source, id).await
     }
 
-    /// All volumes of the target site, in the service's project and in the tenant's.
-    async fn target_volumes(&self) -> StepResult<Arc<Vec<Volume>>> {
-        let ask = async || -> PortResult<Vec<Volume>> {
-            let access = self
-                .world
-                .directory
-                .service(self.order.target)
-                .await
-                .map_err(as_port)?;
-            self.world.cloud.volumes(&access, true).await
+    async fn pulse(&self, watch: &Watch, site: SiteId, id: &ServerId) -> StepResult<Option<Pulse>> {
+        let ask = async |mark: Option<String>| {
+            let tenant = self.tenant(site).await?;
+            let changes = self.world.cloud.changed_servers(&tenant, mark.as_deref()).await;
+            changes.or_fail()
         };
-        self.target_volumes
+        watch.look(id, self.world.options.poll, ask).await
+    }
+
+    /// The volumes that are on their way at the target site, in the project into which they are imported.
+    async fn passing_volumes(&self) -> StepResult<Arc<Vec<Volume>>> {
+        let importer = match self.world.options.import_as {
+            ImportAs::Service => self.service(self.order.target).await?,
+            ImportAs::Tenant => self.tenant(self.order.target).await?,
+        };
+        let ask = || self.world.cloud.volumes(&importer, false);
+        self.passing_volumes
             .get(self.world.options.poll, ask)
             .await
             .or_fail()
@@ -197,23 +196,12 @@ impl Failover {
     }
 }
 
-fn as_port(error: protector_ports::AccessError) -> protector_ports::PortError {
-    use protector_ports::{AccessError, Kind, PortError};
-    match error {
-        AccessError::Store(_) => PortError::retryable("the database does not answer"),
-        AccessError::TokenSecret { ref failure, .. } => {
-            PortError::new(failure.class, failure.kind, error.to_string())
-        }
-        other => PortError::permanent(Kind::Unauthorized, other.to_string()),
-    }
-}
-
 /// An earlier step's record.
 fn recorded<T: DeserializeOwned>(state: &State, step: &str) -> StepResult<T> {
     let output = state
         .output(step)
         .ok_or_else(|| permanent(format!("step '{step}' left no record")))?;
-    serde_json::from_value(output.clone()).or_fail()
+    output.parse().or_fail()
 }
 
 /// A step's kind and, after a slash, which member or volume it is about.
@@ -229,6 +217,8 @@ impl Failover {
             step::RECEIPT => self.await_receipt(context).await,
             step::INSPECT if unplanned => self.recall().await,
             step::INSPECT => self.inspect().await,
+            "inspect-server" if unplanned => self.recall_server(self.member(which)?).await,
+            "inspect-server" => self.inspect_server(self.member(which)?).await,
             step::PREFLIGHT => self.preflight(context).await,
             "stop-server" => self.stop(context, self.member(which)?).await,
             step::SNAPSHOT => self.final_snapshot(context).await,
@@ -257,7 +247,7 @@ impl Failover {
             step::COMMIT if unplanned => self.verify_each(context).await,
             step::COMMIT => self.verify(context).await,
             "give-up" => self.clear(context, self.member(which)?).await,
-            "lock-old-server" => self.lock_old(self.member(which)?).await,
+            "lock-old-server" => self.lock_old(context, self.member(which)?).await,
             step::REVERSE => self.reverse_replication(context).await,
             other => Err(permanent(format!("this release has no step '{other}'"))),
         }
@@ -316,6 +306,11 @@ struct VolumeRecord {
     volume_id: VolumeId,
     /// On the target's array, as Cinder named it.
     array_name: String,
+    /// Into whose project it was imported.
+    #[serde(default)]
+    project_id: Option<ProjectId>,
+    #[serde(default)]
+    bootable: bool,
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -96,6 +96,9 @@ pub(super) mod step {
     pub(crate) const COMMIT: &str = "commit";
     pub(crate) const REVERSE: &str = "reverse-replication";
 
+    pub(crate) fn inspect(member: &Member) -> String {
+        format!("inspect-server/{}", member.id)
+    }
     pub(crate) fn stop(member: &Member) -> String {
         format!("stop-server/{}", member.id)
     }

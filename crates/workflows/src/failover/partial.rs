@@ -11,8 +11,7 @@ use protector_saga::{FailureClass, State, StepContext};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::names::{disks, step};
-use super::preflight::TargetPlan;
+use super::names::step;
 use super::unplanned::Choice;
 use super::{Failover, Manner, VolumeRecord, recorded, split};
 use crate::failure::{OrFail, StepResult, permanent};
@@ -33,7 +32,8 @@ pub(super) struct Committed {
 
 /// Why a step's member was given up there, if it was.
 pub(super) fn given_up_at(state: &State, step: &str) -> Option<String> {
-    Some(state.output(step)?.get(GIVEN_UP)?.as_str()?.to_owned())
+    let reason = state.output(step)?.get(GIVEN_UP)?;
+    Some(reason.as_str()?.to_owned())
 }
 
 impl Failover {
@@ -50,7 +50,10 @@ impl Failover {
 
     /// Why a member can't be brought up, from what the journal holds of it.
     pub(super) fn given_up(&self, state: &State, member: &Member) -> Option<String> {
-        if let Ok(plan) = recorded::<TargetPlan>(state, step::PREFLIGHT)
+        if self.manner == Manner::Planned {
+            return None;
+        }
+        if let Ok(plan) = self.target_plan(state)
             && let Some(reason) = plan.blocked.get(&member.id)
         {
             return Some(reason.clone());
@@ -60,8 +63,8 @@ impl Failover {
         {
             return Some(reason.clone());
         }
-        let of_disks = disks(&self.order)
-            .filter(|disk| disk.member.id == member.id)
+        let of_disks = self
+            .disks_of(member)
             .flat_map(|disk| [step::clone(disk), step::import(disk), step::hand_over(disk)]);
         of_disks
             .chain([step::ports(member), step::boot(member)])
@@ -95,10 +98,11 @@ impl Failover {
             active: Vec::new(),
             given_up: BTreeMap::new(),
         };
+        let there = self.look_at_twins().await?;
         for member in &self.order.members {
             let reason = match self.given_up(context.state, member) {
                 Some(reason) => Some(reason),
-                None => match self.verify_member(context, member).await {
+                None => match self.verify_member(context, member, &there) {
                     Ok(()) => None,
                     Err(failure)
                         if failure.class == FailureClass::Permanent || context.attempt >= ATTEMPTS =>
@@ -142,10 +146,8 @@ impl Failover {
         }
         self.delete_server(context, member).await?;
         self.delete_ports(member).await?;
-        let group = self.world.group(self.order.group).await?;
-        let own: Vec<_> = disks(&self.order)
-            .filter(|disk| disk.member.id == member.id)
-            .collect();
+        let group = self.group().await?;
+        let own: Vec<_> = self.disks_of(member).collect();
         let volumes: Vec<VolumeId> = own
             .iter()
             .filter_map(|disk| recorded::<VolumeRecord>(context.state, &step::import(*disk)).ok())

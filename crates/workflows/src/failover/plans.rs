@@ -13,6 +13,8 @@ const PREPARE: &str = Phase::Prepare.as_str();
 const STORAGE: &str = Phase::StorageFailover.as_str();
 const INSTANCES: &str = Phase::InstanceRecreation.as_str();
 const FINISH: &str = Phase::Finalization.as_str();
+/// So many calls that are answered at once are under way at a time.
+const CALLS_AT_ONCE: usize = 16;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Stop, send what was written last, fence, and make it all anew on the other side.
@@ -20,8 +22,8 @@ pub(super) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, D
     let mut nodes = vec![
         compensatable(step::RECEIPT, &[], PREPARE).within(options.receipt_patience + MINUTE),
         compensatable(step::INSPECT, &[step::RECEIPT], PREPARE),
-        compensatable(step::PREFLIGHT, &[step::INSPECT], PREPARE),
     ];
+    inspections(order, &mut nodes);
     let mut stops = Vec::new();
     for member in &order.members {
         let name = step::stop(member);
@@ -40,7 +42,9 @@ pub(super) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, D
     nodes.push(compensatable(step::FENCE, &[step::SNAPSHOT], STORAGE));
     twins(options, order, step::FENCE, &mut nodes);
     for member in &order.members {
-        nodes.push(retriable(step::lock(member), &[step::COMMIT], FINISH));
+        nodes.push(
+            retriable(step::lock(member), &[step::COMMIT], FINISH).in_lane("lock", options.servers_at_once),
+        );
     }
     nodes.push(retriable(step::REVERSE, &[step::COMMIT], FINISH).within(Duration::from_secs(400)));
     Dag::new(nodes)
@@ -48,12 +52,10 @@ pub(super) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, D
 
 /// Fence first, then choose among what has come over. Nothing asks the other site.
 pub(super) fn unplanned(options: &Options, order: &FailoverOrder) -> Result<Dag, DagError> {
-    let mut nodes = vec![
-        compensatable(step::INSPECT, &[], PREPARE),
-        compensatable(step::PREFLIGHT, &[step::INSPECT], PREPARE),
-        compensatable(step::FENCE, &[step::PREFLIGHT], STORAGE),
-        compensatable(step::CHOICE, &[step::FENCE], STORAGE),
-    ];
+    let mut nodes = vec![compensatable(step::INSPECT, &[], PREPARE)];
+    inspections(order, &mut nodes);
+    nodes.push(compensatable(step::FENCE, &[step::PREFLIGHT], STORAGE));
+    nodes.push(compensatable(step::CHOICE, &[step::FENCE], STORAGE));
     twins(options, order, step::CHOICE, &mut nodes);
     for member in &order.members {
         nodes.push(
@@ -64,41 +66,53 @@ pub(super) fn unplanned(options: &Options, order: &FailoverOrder) -> Result<Dag,
     Dag::new(nodes)
 }
 
-/// From the clones to the servers that run, and the point of no return behind them.
-fn twins(options: &Options, order: &FailoverOrder, after: &str, nodes: &mut Vec<Node>) {
-    let mut handed_over = Vec::new();
-    for disk in disks(order) {
-        nodes.push(compensatable(step::clone(disk), &[after], STORAGE).in_lane("clone", 16));
-        nodes.push(
-            compensatable(step::import(disk), &[&step::clone(disk)], STORAGE)
-                .within(Duration::from_secs(600))
-                .in_lane("import", options.imports_at_once),
-        );
-        nodes.push(compensatable(
-            step::hand_over(disk),
-            &[&step::import(disk)],
-            STORAGE,
-        ));
-        handed_over.push(step::hand_over(disk));
-    }
-    nodes.push(compensatable(step::VOLUME_GROUP, &refs(&handed_over), STORAGE));
-    nodes.push(compensatable(step::KEYPAIRS, &[step::VOLUME_GROUP], INSTANCES));
-    let mut booted = Vec::new();
+/// One look at all, a record of each, and what follows from all of them. A record of each, because one of thousands
+/// would be too large for a line of the journal.
+fn inspections(order: &FailoverOrder, nodes: &mut Vec<Node>) {
+    let mut inspected = Vec::new();
     for member in &order.members {
-        nodes.push(compensatable(
-            step::ports(member),
-            &[step::VOLUME_GROUP],
-            INSTANCES,
-        ));
+        let name = step::inspect(member);
+        nodes.push(compensatable(&name, &[step::INSPECT], PREPARE).in_lane("inspect", 64));
+        inspected.push(name);
+    }
+    nodes.push(compensatable(step::PREFLIGHT, &refs(&inspected), PREPARE));
+}
+
+/// From the clones to the servers that run, and the point of no return behind them. A server boots as soon as it has
+/// its own disks: the cloud's slowest work, importing and booting, overlaps.
+fn twins(options: &Options, order: &FailoverOrder, after: &str, nodes: &mut Vec<Node>) {
+    nodes.push(compensatable(step::KEYPAIRS, &[after], INSTANCES));
+    let mut booted = Vec::new();
+    let mut disks = disks(order).peekable();
+    for member in &order.members {
+        let mut needs = vec![step::KEYPAIRS.to_owned()];
+        while let Some(disk) = disks.next_if(|disk| disk.member.id == member.id) {
+            nodes.push(compensatable(step::clone(disk), &[after], STORAGE).in_lane("clone", CALLS_AT_ONCE));
+            nodes.push(
+                compensatable(step::import(disk), &[&step::clone(disk)], STORAGE)
+                    .within(Duration::from_secs(600))
+                    .in_lane("import", options.imports_at_once),
+            );
+            nodes.push(
+                compensatable(step::hand_over(disk), &[&step::import(disk)], STORAGE)
+                    .in_lane("hand-over", CALLS_AT_ONCE),
+            );
+            needs.push(step::hand_over(disk));
+        }
+        nodes.push(
+            compensatable(step::ports(member), &refs(&needs), INSTANCES).in_lane("ports", CALLS_AT_ONCE),
+        );
         let name = step::boot(member);
         nodes.push(
-            compensatable(&name, &[&step::ports(member), step::KEYPAIRS], INSTANCES)
+            compensatable(&name, &[&step::ports(member)], INSTANCES)
                 .within(options.server_patience + MINUTE)
                 .in_lane("boot", options.servers_at_once),
         );
         booted.push(name);
     }
-    nodes.push(pivot(step::COMMIT, &refs(&booted), FINISH));
+    // Cinder takes volumes that are free or in use into a group, and none that are on their way between the two.
+    nodes.push(compensatable(step::VOLUME_GROUP, &refs(&booted), INSTANCES));
+    nodes.push(pivot(step::COMMIT, &[step::VOLUME_GROUP], FINISH));
 }
 
 fn refs(names: &[String]) -> Vec<&str> {

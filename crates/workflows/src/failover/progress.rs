@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::left_behind::LeftBehind;
 use super::partial::{Committed, given_up_at};
-use super::preflight::TargetPlan;
 use super::unplanned::{Choice, data_of};
 use super::{Failover, ServerRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, full, permanent};
@@ -45,8 +44,8 @@ impl Failover {
         operation.started_at.get_or_insert(now);
         operation.waiting_for = state.waiting_for_operator().map(|_| "operator".to_owned());
         operation.error_message = self.trouble(state);
-        operation.steps = state
-            .steps()
+        operation.steps = told(state)
+            .into_iter()
             .map(|(node, step)| report(state, node, step))
             .collect();
         operation.current_step = state
@@ -180,7 +179,7 @@ impl Failover {
         if let Ok(choice) = recorded::<Choice>(state, step::CHOICE) {
             result["snapshot"] = data_of(&choice);
         }
-        if let Ok(plan) = recorded::<TargetPlan>(state, step::PREFLIGHT)
+        if let Ok(plan) = self.target_plan(state)
             && !plan.warnings.is_empty()
         {
             result["warnings"] = plan.warnings.iter().map(Finding::told).collect();
@@ -206,6 +205,28 @@ impl Failover {
         }
         result
     }
+}
+
+/// Of how many steps an operation tells: more than anybody reads, and less than a database takes for one value.
+const TOLD: usize = 1_000;
+
+/// All steps; where these are too many, first of all those that have failed or are at work.
+fn told(state: &State) -> Vec<(&Node, &StepState)> {
+    use StepPhase::{Done, Undone, Waiting};
+    let all: Vec<(&Node, &StepState)> = state.steps().collect();
+    if all.len() <= TOLD {
+        return all;
+    }
+    let matters = |step: &StepState| step.error.is_some() || !matches!(step.phase, Waiting | Done | Undone);
+    let mut room = TOLD.saturating_sub(all.iter().filter(|(_, step)| matters(step)).count());
+    all.into_iter()
+        .filter(|(_, step)| {
+            let told = matters(step) || room > 0;
+            room = room.saturating_sub(usize::from(told && !matters(step)));
+            told
+        })
+        .take(TOLD)
+        .collect()
 }
 
 fn label_of<'a>(state: &'a State, step: &str) -> Option<&'a str> {

@@ -1,7 +1,7 @@
 //! How a failover is written down when it has ended: in the group's document, which both sites share, and in the
 //! operation's row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use protector_domain::{
@@ -172,9 +172,10 @@ impl Failover {
             document.current_primary_site_id = self.order.target;
             document.failover_count += 1;
         }
+        let new: HashMap<MemberId, &Member> = moved.members.iter().map(|new| (new.id, new)).collect();
         for member in &mut document.members {
-            if let Some(new) = moved.members.iter().find(|new| new.id == member.id) {
-                *member = new.clone();
+            if let Some(new) = new.get(&member.id) {
+                *member = (*new).clone();
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The data's way over the arrays: the last snapshot, the fence, the clones, and replication the other way.
 
+use std::collections::HashSet;
+
 use protector_domain::VolumeId;
 use protector_ports::array::{ArrayAccess, ArrayPair};
 use protector_ports::error::Kind;
@@ -14,9 +16,8 @@ use crate::failure::{OrFail, StepResult, failed, full, permanent};
 use crate::polling::until;
 
 impl Failover {
-    /// The arrays, from where the group runs to where it goes.
-    pub(super) async fn pair(&self) -> StepResult<ArrayPair> {
-        let group = self.world.group(self.order.group).await?;
+    pub(super) async fn look_up_pair(&self) -> StepResult<ArrayPair> {
+        let group = self.group().await?;
         let (directory, source) = (&self.world.directory, self.order.source);
         if self.manner == Manner::Planned {
             return directory.arrays(&group, source).await.or_fail();
@@ -59,8 +60,9 @@ impl Failover {
             },
         )
         .await?;
+        let held: HashSet<&String> = replica.volumes.iter().collect();
         for disk in disks(&self.order) {
-            if !replica.volumes.contains(&disk.volume.array_name) {
+            if !held.contains(&disk.volume.array_name) {
                 return Err(permanent(format!(
                     "{} (Snapshot '{name}.{suffix}' has no '{}'.)",
                     no_snapshot(&disk.volume.volume_id, &self.target_array().await),
@@ -113,24 +115,23 @@ impl Failover {
     }
 
     pub(super) async fn clone_volume(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
-        // A clone that Cinder has taken over already has left its first name.
-        if self.imported(disk).await?.is_some() {
-            return Ok(Value::Null);
-        }
         let pair = self.pair().await?;
-        let name = clone_name(&self.order, disk);
-        self.world
-            .array
-            .clone_volume(
-                &pair,
-                &self.order.array_group,
-                &self.replica_suffix(context)?,
-                &disk.volume.array_name,
-                &name,
-                &mark(&self.order, disk),
-            )
-            .await
-            .map_err(|error| match error.is(Kind::NotFound) {
+        let (array, group) = (&self.world.array, &self.order.array_group);
+        let (suffix, volume) = (self.replica_suffix(context)?, &disk.volume.array_name);
+        let (name, mark) = (clone_name(&self.order, disk), mark(&self.order, disk));
+        let made = if context.attempt > 1 {
+            // A clone that Cinder has taken over already has left its first name.
+            if self.imported(disk).await?.is_some() {
+                return Ok(Value::Null);
+            }
+            let found = array.clone_volume(&pair, group, &suffix, volume, &name, &mark);
+            found.await.map(drop)
+        } else {
+            array
+                .clone_new_volume(&pair, group, &suffix, volume, &name, &mark)
+                .await
+        };
+        made.map_err(|error| match error.is(Kind::NotFound) {
                 true => permanent(format!(
                     "{} The snapshot was destroyed while it was needed, and volumes of different snapshots are never mixed: started again, the operation takes another snapshot.",
                     full(&error.message)
@@ -177,8 +178,11 @@ impl Failover {
         context: &StepContext<'_>,
         wanted: bool,
     ) -> StepResult<Value> {
-        let group = self.world.group(self.order.group).await?;
-        let volumes: Vec<VolumeId> = disks(&self.order)
+        let group = self.group().await?;
+        let given_up = |member| wanted && self.given_up(context.state, member).is_some();
+        let members = self.order.members.iter().filter(|member| !given_up(*member));
+        let volumes: Vec<VolumeId> = members
+            .flat_map(|member| self.disks_of(member))
             .filter_map(|disk| recorded::<VolumeRecord>(context.state, &step::import(disk)).ok())
             .map(|record| record.volume_id)
             .collect();

@@ -1,7 +1,8 @@
 //! What an unplanned failover does in its own way: the other site is dead, or given up for dead, and nothing here
 //! asks it anything. What its servers looked like was recorded before; what its array sent last is here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use protector_domain::{Check, Member, MemberId};
@@ -11,11 +12,11 @@ use protector_saga::StepContext;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::facts::{Facts, Recording};
+use super::Failover;
+use super::facts::{Inspected, Recording, facts_of};
 use super::names::disks;
 use super::preflight::{Findings, Looked, found};
 use super::trouble::no_snapshot;
-use super::{Failover, recorded, step};
 use crate::failure::{OrFail, StepResult, permanent};
 
 /// The snapshot that everything is made of.
@@ -38,9 +39,36 @@ impl Failover {
             findings.refuse()?;
             return Err(permanent("nothing is recorded of the servers"));
         };
-        let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
         tracing::info!(operation = %self.order.operation, read_at = %kept.about.read_at, "the servers are made as they were last seen");
-        serde_json::to_value(recording.facts).or_fail()
+        let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
+        let surroundings = serde_json::to_value(&recording.facts.surroundings).or_fail();
+        *self.recording.lock().await = Some(Arc::new(recording));
+        surroundings
+    }
+
+    /// What was last seen of one server; nothing, where it was protected too shortly before.
+    pub(super) async fn recall_server(&self, member: &Member) -> StepResult<Value> {
+        let recording = {
+            let mut known = self.recording.lock().await;
+            if known.is_none() {
+                // The engine that recalled first is gone.
+                let kept = self.world.store.facts(self.order.group).await.or_fail()?;
+                let kept = kept.ok_or_else(|| permanent("nothing is recorded of the servers"))?;
+                *known = Some(Arc::new(serde_json::from_value(kept.facts).or_fail()?));
+            }
+            known.clone()
+        };
+        let known = recording.as_ref();
+        let facts = known.and_then(|recording| recording.facts.members.get(&member.id));
+        if let Some(recording) = known {
+            let secret = recording.user_data.get(&member.id).cloned();
+            self.user_data.remember(member.id, secret);
+        }
+        let inspected = Inspected {
+            facts: facts.cloned(),
+            findings: Vec::new(),
+        };
+        serde_json::to_value(inspected).or_fail()
     }
 
     /// What this site's engine read while the other site was alive.
@@ -78,6 +106,7 @@ impl Failover {
 
     /// Only while the group still belongs to the other site: once it runs here, the fence stays.
     pub(super) async fn unfence_target(&self) -> StepResult<()> {
+        // As it is at this moment.
         let group = self.world.group(self.order.group).await?;
         if group.document.current_primary_site_id == self.order.target {
             return Ok(());
@@ -105,12 +134,11 @@ impl Failover {
             .replicas(&pair.target, &sender, group)
             .await
             .or_fail()?;
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
         let wanted: Vec<&Member> = self
             .order
             .members
             .iter()
-            .filter(|member| facts.members.contains_key(&member.id))
+            .filter(|member| facts_of(context.state, member).is_ok())
             .collect();
         let array = self.target_array().await;
         let choice =
@@ -135,11 +163,12 @@ pub(super) fn choose(newest_first: &[Replica], members: &[&Member], array: &str)
         .filter(|replica| replica.is_complete())
         .collect();
     let held = |replica: &Replica| -> BTreeSet<MemberId> {
+        let there: HashSet<&String> = replica.volumes.iter().collect();
         members
             .iter()
             .filter(|member| {
                 let mut volumes = member.volumes.iter();
-                volumes.all(|volume| replica.volumes.contains(&volume.array_name))
+                volumes.all(|volume| there.contains(&volume.array_name))
             })
             .map(|member| member.id)
             .collect()

@@ -361,5 +361,6 @@ pub async fn a_saga_runs_to_its_end_on_this_journal(store: Arc<dyn Store>) {
         created_at: now(),
     });
     let state = State::replay(dag.unwrap_or_else(|error| panic!("{error}")).dag(), &records).unwrap();
-    assert_eq!(state.output("b"), Some(&json!(2)));
+    let output = state.output("b").map(|output| output.parse::<Value>().unwrap());
+    assert_eq!(output, Some(json!(2)));
 }

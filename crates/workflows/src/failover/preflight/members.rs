@@ -1,5 +1,7 @@
 //! How the twin of one server is to be.
 
+use std::collections::HashMap;
+
 use protector_domain::{Check, Finding, FlavorId, Member};
 use protector_ports::cloud::{Access, Flavor, Server};
 use protector_ports::error::Absent;
@@ -41,7 +43,7 @@ impl Failover {
                 self.port(target, facts, of, port, index),
             )?);
         }
-        let looked = self.keypair(tenant, of).await;
+        let looked = self.keypair(target, tenant, of).await;
         let key = findings.note_of(member, Check::Keypair, looked)?;
         let (Some(flavor_id), Some(key)) = (flavor, key) else {
             return Ok(None);
@@ -116,13 +118,24 @@ impl Failover {
 
     /// The name of the twin's keypair, and whether the tenant has it there. Where he hasn't, it is made from what
     /// was read at the source.
-    async fn keypair(&self, tenant: &Access, member: &MemberFacts) -> Looked<Option<(String, bool)>> {
+    async fn keypair(
+        &self,
+        target: &Target,
+        tenant: &Access,
+        member: &MemberFacts,
+    ) -> Looked<Option<(String, bool)>> {
         let Some(name) = &member.server.key_name else {
             return Ok(None);
         };
-        let has = async |name: &str| {
-            let known = self.world.cloud.keypair(tenant, name, None).await;
-            known.absent().or_fail().map(|known| known.is_some())
+        let has = async |name: &str| -> StepResult<bool> {
+            let mut known = target.keypairs.lock().await;
+            if let Some(known) = known.get(name) {
+                return Ok(*known);
+            }
+            let keypair = self.world.cloud.keypair(tenant, name, None).await;
+            let there = keypair.absent().or_fail()?.is_some();
+            known.insert(name.to_owned(), there);
+            Ok(there)
         };
         let mapped = self.order.mappings.keypairs.get(name);
         let wanted = mapped.unwrap_or(name);
@@ -152,12 +165,11 @@ impl Failover {
 
     /// Nova lets two servers have one name; whoever looks for his server should know.
     pub(super) async fn check_names(&self, tenant: &Access, findings: &mut Findings) -> StepResult<()> {
-        let there = self.target_servers().await?;
+        let there = self.world.cloud.servers(tenant, false).await.or_fail()?;
+        let others = there.iter().filter(|server| !self.is_ours(server));
+        let names: HashMap<&str, &Server> = others.map(|server| (server.name.as_str(), server)).collect();
         for member in &self.order.members {
-            let namesake = there
-                .iter()
-                .find(|server| server.name == member.instance_name && !self.is_ours(server));
-            if let Some(server) = namesake {
+            if let Some(server) = names.get(member.instance_name.as_str()) {
                 findings.0.push(
                     Finding::warning(
                         Check::Server,

@@ -20,11 +20,12 @@ use protector_ports::Preflights;
 use protector_ports::cloud::{Access, Flavor, Network, SecurityGroup, Subnet};
 use protector_saga::{DagError, FailureClass, StepContext};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 pub(super) use self::findings::{Findings, Looked, Obstacle, found};
 pub(super) use self::plan::TargetPlan;
 use super::facts::Facts;
-use super::{Failover, Manner, recorded, step};
+use super::{Failover, Manner};
 use crate::failure::{OrFail, StepResult, failed, permanent};
 use crate::world::World;
 
@@ -34,14 +35,16 @@ struct Target {
     subnets: Vec<Subnet>,
     security_groups: Vec<SecurityGroup>,
     flavors: Vec<Flavor>,
+    /// Whether the tenant has a keypair of this name: many servers share one.
+    keypairs: Mutex<BTreeMap<String, bool>>,
     project: ProjectId,
     site_name: String,
 }
 
 impl Failover {
     pub(super) async fn preflight(&self, context: &StepContext<'_>) -> StepResult<Value> {
-        let facts: Facts = recorded(context.state, step::INSPECT)?;
         let mut findings = Findings::default();
+        let facts = self.inspected(context.state, &mut findings)?;
         if self.manner == Manner::Planned {
             let looked = self.check_arrays().await;
             findings.note(looked)?;
@@ -60,6 +63,9 @@ impl Failover {
             }
         }
         plan.warnings = findings.warnings();
+        // What was read of the servers is in the journal by now.
+        self.survey.lock().await.take();
+        self.recording.lock().await.take();
         serde_json::to_value(plan).or_fail()
     }
 
@@ -83,21 +89,29 @@ impl Failover {
     /// The plan for all who can be brought over; `None` where not even that can be told.
     async fn plan(&self, facts: &Facts, findings: &mut Findings) -> StepResult<Option<(TargetPlan, Target)>> {
         let world = &self.world;
-        let group = world.group(self.order.group).await?;
+        let group = self.group().await?;
         let looked = self.trusted(self.order.target, &group).await;
         let Some(tenant) = findings.note(looked)? else {
             return Ok(None);
         };
-        let service = world.directory.service(self.order.target).await.or_fail()?;
+        let service = self.service(self.order.target).await?;
         let project = group
             .project(self.order.target)
             .cloned()
             .ok_or_else(|| permanent("the group has no project at the target site"))?;
+        let (networks, subnets, security_groups, flavors) = tokio::try_join!(
+            world.cloud.networks(&tenant),
+            world.cloud.subnets(&tenant),
+            world.cloud.security_groups(&tenant),
+            world.cloud.flavors(&tenant),
+        )
+        .or_fail()?;
         let target = Target {
-            networks: world.cloud.networks(&tenant).await.or_fail()?,
-            subnets: world.cloud.subnets(&tenant).await.or_fail()?,
-            security_groups: world.cloud.security_groups(&tenant).await.or_fail()?,
-            flavors: world.cloud.flavors(&tenant).await.or_fail()?,
+            networks,
+            subnets,
+            security_groups,
+            flavors,
+            keypairs: Mutex::default(),
             project: project.clone(),
             site_name: tenant.site_name.clone(),
         };
@@ -118,6 +132,7 @@ impl Failover {
             volume_host,
             volume_type: wanted.name.clone(),
             missing_keypairs: BTreeSet::new(),
+            keypairs: BTreeMap::new(),
             warnings: Vec::new(),
         };
         for member in &self.order.members {
@@ -126,6 +141,9 @@ impl Failover {
                 .await?;
             if let Some((of, key)) = planned {
                 plan.missing_keypairs.extend(key);
+                let original = facts.members.get(&member.id);
+                let original = original.and_then(|facts| facts.keypair.clone());
+                plan.keypairs.extend(of.key_name.clone().zip(original));
                 plan.members.insert(member.id, of);
             }
         }
@@ -173,7 +191,7 @@ impl Failover {
             self.look_at_replication(findings).await?;
         }
         let facts = match self.manner {
-            Manner::Planned => self.survey(findings).await?,
+            Manner::Planned => self.look_at_servers(findings).await?,
             Manner::Unplanned => self.look_at_records(report, findings).await?,
         };
         let Some(facts) = facts else { return Ok(()) };

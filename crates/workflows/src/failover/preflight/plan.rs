@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use protector_domain::{
     Finding, FlavorId, MemberId, NetworkId, PortId, ProjectId, SecurityGroupId, SubnetId,
 };
-use protector_ports::cloud::AddressPair;
+use protector_ports::cloud::{AddressPair, Keypair};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub(in crate::failover) struct TargetPlan {
     /// Names that the tenant had no keypair of before the operation began.
     #[serde(default)]
     pub(in crate::failover) missing_keypairs: BTreeSet<String>,
+    /// The keypairs that the twins need, as the source has them.
+    #[serde(default)]
+    pub(in crate::failover) keypairs: BTreeMap<String, Keypair>,
     /// What stands in nobody's way, and should be known.
     #[serde(default)]
     pub(in crate::failover) warnings: Vec<Finding>,

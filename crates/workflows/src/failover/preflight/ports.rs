@@ -1,6 +1,6 @@
 //! Where the ports of a twin go, and with which addresses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use protector_domain::{Check, Member, NetworkId, SecurityGroupId, SubnetId};
@@ -61,6 +61,7 @@ impl Failover {
         server: &str,
     ) -> Looked<&'t Network> {
         let source = facts
+            .surroundings
             .networks
             .iter()
             .find(|network| network.id == port.network_id);
@@ -126,7 +127,11 @@ impl Failover {
         id: &SecurityGroupId,
         server: &str,
     ) -> Looked<SecurityGroupId> {
-        let source = facts.security_groups.iter().find(|group| group.id == *id);
+        let source = facts
+            .surroundings
+            .security_groups
+            .iter()
+            .find(|group| group.id == *id);
         let name = source.map_or_else(|| id.to_string(), |group| group.name.clone());
         let mappings = &self.order.mappings.security_groups;
         let wanted = mappings
@@ -167,6 +172,7 @@ impl Failover {
         for network in &networks {
             there.extend(self.world.cloud.ports(service, Some(network)).await.or_fail()?);
         }
+        let there = Taken::of(&there);
         for member in &self.order.members {
             let Some(of) = plan.members.get(&member.id) else {
                 continue;
@@ -179,19 +185,13 @@ impl Failover {
     }
 
     /// What of a member's wishes is somebody else's already.
-    fn taken(&self, member: &Member, plan: &MemberPlan, there: &[Port], site: &str) -> Option<Obstacle> {
+    fn taken(&self, member: &Member, plan: &MemberPlan, there: &Taken<'_>, site: &str) -> Option<Obstacle> {
         for (index, wanted) in plan.ports.iter().enumerate() {
             let ours = port_description(&self.order, member, index);
-            let others = there
-                .iter()
-                .filter(|port| port.network_id == wanted.network_id && port.description != ours);
-            for other in others {
-                let address = wanted
-                    .fixed_ips
-                    .iter()
-                    .filter_map(|(_, ip)| ip.as_ref())
-                    .find(|ip| other.fixed_ips.iter().any(|have| have.ip_address == **ip));
-                if let Some(address) = address {
+            let network = &wanted.network_id;
+            for address in wanted.fixed_ips.iter().filter_map(|(_, ip)| ip.as_ref()) {
+                let taken = there.by_address.get(&(network, address.as_str()));
+                if let Some(other) = taken.filter(|port| port.description != ours) {
                     return Some(found(
                         Check::Address,
                         format!(
@@ -206,19 +206,43 @@ impl Failover {
                         "Free it, or map the network to another one with --network-mapping.",
                     ));
                 }
-                if other.mac_address.eq_ignore_ascii_case(&wanted.mac_address) {
-                    return Some(found(
-                        Check::Address,
-                        format!(
-                            "MAC address {} of server '{}' is taken at site '{site}' by port {} on the same network.",
-                            wanted.mac_address, member.instance_name, other.id
-                        ),
-                        "Delete that port, or map the network to another one with --network-mapping.",
-                    ));
-                }
+            }
+            let mac = wanted.mac_address.to_ascii_lowercase();
+            let taken = there.by_mac.get(&(network, mac));
+            if let Some(other) = taken.filter(|port| port.description != ours) {
+                return Some(found(
+                    Check::Address,
+                    format!(
+                        "MAC address {} of server '{}' is taken at site '{site}' by port {} on the same network.",
+                        wanted.mac_address, member.instance_name, other.id
+                    ),
+                    "Delete that port, or map the network to another one with --network-mapping.",
+                ));
             }
         }
         None
+    }
+}
+
+/// Whose the addresses of networks are.
+struct Taken<'a> {
+    by_address: HashMap<(&'a NetworkId, &'a str), &'a Port>,
+    by_mac: HashMap<(&'a NetworkId, String), &'a Port>,
+}
+
+impl<'a> Taken<'a> {
+    fn of(ports: &'a [Port]) -> Self {
+        let addresses = ports.iter().flat_map(|port| {
+            let addresses = port.fixed_ips.iter();
+            addresses.map(move |ip| ((&port.network_id, ip.ip_address.as_str()), port))
+        });
+        let macs = ports
+            .iter()
+            .map(|port| ((&port.network_id, port.mac_address.to_ascii_lowercase()), port));
+        Self {
+            by_address: addresses.collect(),
+            by_mac: macs.collect(),
+        }
     }
 }
 

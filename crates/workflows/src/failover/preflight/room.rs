@@ -27,7 +27,7 @@ impl Lacking {
 impl Failover {
     pub(super) async fn check_room(&self, target: &Target, plan: &TargetPlan) -> Looked<()> {
         let cloud = &self.world.cloud;
-        let tenant = self.target_tenant().await?;
+        let tenant = self.tenant(self.order.target).await?;
         let members = || {
             self.order
                 .members
@@ -81,7 +81,7 @@ impl Failover {
 
         if self.world.options.import_as == ImportAs::Service {
             // They pass through a few at a time.
-            let service = self.world.directory.service(self.order.target).await.or_fail()?;
+            let service = self.service(self.order.target).await?;
             let project = cloud.owner(&service).await.or_fail()?.project_id;
             let passing = cloud.volume_room(&service, &project).await.or_fail()?;
             let at_once = volumes.min(self.world.options.imports_at_once as u64);

@@ -1,5 +1,7 @@
 //! Whether the arrays and Cinder are ready for the group, and how old the data are.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use protector_domain::{Check, Finding, Preflight};
 use protector_ports::array::Replica;
@@ -34,9 +36,10 @@ impl Failover {
                 "Allow it there, then start again.",
             ));
         }
+        let there: HashSet<&str> = group.volumes.iter().map(String::as_str).collect();
         let missing: Vec<&str> = disks(&self.order)
             .map(|disk| disk.volume.array_name.as_str())
-            .filter(|volume| !group.volumes.iter().any(|have| have == volume))
+            .filter(|volume| !there.contains(volume))
             .collect();
         if missing.is_empty() {
             return Ok(());

@@ -1,0 +1,91 @@
+//! As whom clouds and arrays are reached, looked up once for all steps of a moment.
+//!
+//! A group of a thousand servers is a large thing to load, and every step would load it to learn the same: whose
+//! trust, which token. What is kept is no older than a second, so a trust that was renewed helps the next try.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protector_domain::{Group, SiteId};
+use protector_ports::array::ArrayPair;
+use protector_ports::cloud::Access;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::Failover;
+use crate::failure::{OrFail, StepResult};
+
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// What was looked up, by what it was looked up for.
+pub(super) struct Kept<K, T>(Mutex<HashMap<K, (Instant, T)>>);
+
+impl<K: Eq + Hash, T: Clone> Kept<K, T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    async fn get<F>(&self, key: K, look: impl FnOnce() -> F) -> StepResult<T>
+    where
+        F: Future<Output = StepResult<T>>,
+    {
+        let mut kept = self.0.lock().await;
+        if let Some((at, known)) = kept.get(&key)
+            && at.elapsed() < MOMENT
+        {
+            return Ok(known.clone());
+        }
+        let known = look().await?;
+        kept.insert(key, (Instant::now(), known.clone()));
+        Ok(known)
+    }
+}
+
+/// What a failover keeps of whom it reaches.
+pub(super) struct Reach {
+    group: Kept<(), Arc<Group>>,
+    tenants: Kept<SiteId, Access>,
+    services: Kept<SiteId, Access>,
+    pair: Kept<(), ArrayPair>,
+}
+
+impl Reach {
+    pub(super) fn new() -> Self {
+        Self {
+            group: Kept::new(),
+            tenants: Kept::new(),
+            services: Kept::new(),
+            pair: Kept::new(),
+        }
+    }
+}
+
+impl Failover {
+    /// The group as it was a moment ago: for what doesn't change while it fails over.
+    pub(super) async fn group(&self) -> StepResult<Arc<Group>> {
+        let look = async || self.world.group(self.order.group).await.map(Arc::new);
+        self.reach.group.get((), look).await
+    }
+
+    /// The tenant at a site, by the trust that was given there.
+    pub(super) async fn tenant(&self, site: SiteId) -> StepResult<Access> {
+        let look = async || {
+            let group = self.group().await?;
+            self.world.directory.tenant(site, &group).await.or_fail()
+        };
+        self.reach.tenants.get(site, look).await
+    }
+
+    /// A site's own protector user.
+    pub(super) async fn service(&self, site: SiteId) -> StepResult<Access> {
+        let look = async || self.world.directory.service(site).await.or_fail();
+        self.reach.services.get(site, look).await
+    }
+
+    /// The arrays, from where the group runs to where it goes.
+    pub(super) async fn pair(&self) -> StepResult<ArrayPair> {
+        self.reach.pair.get((), || self.look_up_pair()).await
+    }
+}

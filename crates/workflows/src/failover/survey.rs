@@ -1,0 +1,138 @@
+//! A project's servers, volumes and ports, listed at once: a call each for all of them, however many there are.
+
+use std::collections::{HashMap, HashSet};
+
+use protector_domain::{Member, ProjectId, ServerId, VolumeId};
+use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
+use protector_ports::error::Kind;
+use tokio::sync::Mutex;
+
+use super::facts::Surroundings;
+use crate::failure::{OrFail, StepResult};
+use crate::world::World;
+
+/// What is known of the wanted servers.
+pub(super) struct Survey {
+    servers: HashMap<ServerId, Server>,
+    volumes: HashMap<VolumeId, Volume>,
+    ports: HashMap<String, Vec<Port>>,
+    networks: Vec<Network>,
+    subnets: Vec<Subnet>,
+    security_groups: Vec<SecurityGroup>,
+    /// By name and owner: many servers share one.
+    keypairs: Mutex<HashMap<(String, Option<String>), Option<Keypair>>>,
+}
+
+impl Survey {
+    pub(super) async fn of(
+        world: &World,
+        service: &Access,
+        eyes: &Access,
+        project: &ProjectId,
+        members: &[Member],
+    ) -> StepResult<Self> {
+        let cloud = &world.cloud;
+        let (servers, volumes, ports, networks, subnets, security_groups) = tokio::try_join!(
+            cloud.servers_of(service, project),
+            cloud.volumes_of(service, project),
+            cloud.ports_of(service, project),
+            cloud.networks(eyes),
+            cloud.subnets(eyes),
+            cloud.security_groups(eyes),
+        )
+        .or_fail()?;
+        let wanted: HashSet<&ServerId> = members.iter().map(|member| &member.instance_id).collect();
+        let theirs: HashSet<&VolumeId> = members
+            .iter()
+            .flat_map(|member| &member.volumes)
+            .map(|volume| &volume.volume_id)
+            .collect();
+        let devices: HashSet<&str> = wanted.iter().map(|id| id.as_str()).collect();
+        let mut ports_of: HashMap<String, Vec<Port>> = HashMap::new();
+        for port in ports {
+            if devices.contains(port.device_id.as_str()) {
+                ports_of.entry(port.device_id.clone()).or_default().push(port);
+            }
+        }
+        Ok(Self {
+            servers: servers
+                .into_iter()
+                .filter(|server| wanted.contains(&server.id))
+                .map(|server| (server.id.clone(), server))
+                .collect(),
+            volumes: volumes
+                .into_iter()
+                .filter(|volume| theirs.contains(&volume.id))
+                .map(|volume| (volume.id.clone(), volume))
+                .collect(),
+            ports: ports_of,
+            networks,
+            subnets,
+            security_groups,
+            keypairs: Mutex::default(),
+        })
+    }
+
+    pub(super) fn server(&self, id: &ServerId) -> Option<&Server> {
+        self.servers.get(id)
+    }
+
+    pub(super) fn volume(&self, id: &VolumeId) -> Option<&Volume> {
+        self.volumes.get(id)
+    }
+
+    /// The ports of a server, in the order of the guest's interfaces.
+    pub(super) fn ports(&self, server: &Server) -> Vec<Port> {
+        let mut ports = self.ports.get(server.id.as_str()).cloned().unwrap_or_default();
+        let place = |port: &Port| {
+            let mut macs = server.macs.iter();
+            macs.position(|mac| mac.eq_ignore_ascii_case(&port.mac_address))
+                .unwrap_or(usize::MAX)
+        };
+        ports.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.id.cmp(&b.id)));
+        ports
+    }
+
+    /// The server's keypair, where anybody may still see it.
+    pub(super) async fn keypair(
+        &self,
+        world: &World,
+        service: &Access,
+        server: &Server,
+    ) -> StepResult<Option<Keypair>> {
+        let Some(name) = server.key_name.clone() else {
+            return Ok(None);
+        };
+        let mut known = self.keypairs.lock().await;
+        let key = (name, server.user_id.clone());
+        if let Some(known) = known.get(&key) {
+            return Ok(known.clone());
+        }
+        let asked = world.cloud.keypair(service, &key.0, key.1.as_deref()).await;
+        let keypair = match asked {
+            Err(error) if error.is(Kind::NotFound) || error.is(Kind::Forbidden) => None,
+            other => Some(other.or_fail()?),
+        };
+        known.insert(key, keypair.clone());
+        Ok(keypair)
+    }
+
+    /// Networks and security groups, as far as these servers use them.
+    pub(super) fn surroundings(&self) -> Surroundings {
+        let (mut networks, mut subnets, mut groups) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for port in self.ports.values().flatten() {
+            networks.insert(&port.network_id);
+            subnets.extend(port.fixed_ips.iter().map(|ip| &ip.subnet_id));
+            groups.extend(&port.security_groups);
+        }
+        Surroundings {
+            networks: kept(&self.networks, |network| networks.contains(&network.id)),
+            subnets: kept(&self.subnets, |subnet| subnets.contains(&subnet.id)),
+            security_groups: kept(&self.security_groups, |group| groups.contains(&group.id)),
+        }
+    }
+}
+
+fn kept<T: Clone>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    all.iter().filter(|one| wanted(one)).cloned().collect()
+}
