@@ -113,7 +113,9 @@ fn about(call: &Call) -> About {
         || path.contains("manageable_volumes")
         || path.contains("os-volume-manage");
     match () {
-        () if is_array && changes && path.contains("/volumes") => About::Volume,
+        () if is_array && changes && path.contains("/volumes") && !path.contains("/protection-groups") => {
+            About::Volume
+        }
         () if is_array => About::All,
         () if one_volume && (changes || !path.contains("detail")) => About::Volume,
         () if path.contains("/servers/") && !path.ends_with("/detail") => About::Server,
