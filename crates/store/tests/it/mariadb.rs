@@ -23,10 +23,10 @@ async fn stranger(fixture: &Fixture) -> MySqlConnection {
     connection
 }
 
-/// Until a transaction in this database waits for a lock.
+/// Until a change of a group has been waiting for its row for a while.
 async fn somebody_waits(fixture: &Fixture) {
-    let waiting = "SELECT count(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
-                   ON p.id = t.trx_mysql_thread_id WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()";
+    let waiting = "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() \
+                   AND info LIKE 'UPDATE protection_groups%' AND time_ms > 100";
     while fixture.value(waiting).await == "0" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
