@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use protector_oslo::config::Config;
 use protector_domain::Work;
+use protector_oslo::config::Config;
 use protector_secrets::KeyRing;
 use protector_store::schema_state;
 
