@@ -83,6 +83,8 @@ fn free_port() -> Result<u16> {
     bail!("no port is free")
 }
 
+// Starting a server blocks anyway: its callers have a thread to wait with.
+#[allow(clippy::disallowed_methods)]
 fn until_it_answers(port: u16, mut runs: impl FnMut() -> Result<bool>) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {

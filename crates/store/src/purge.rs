@@ -9,6 +9,13 @@ use crate::database::{query, unavailable};
 use crate::store::{SqlStore, persist};
 use crate::tables::sagas;
 
+/// A macro, as the condition of two statements: an operation has the id of its saga, which may still have to end.
+macro_rules! over {
+    () => {
+        "FROM dr_operations WHERE completed_at < ? AND id NOT IN (SELECT id FROM sagas WHERE state = 'live')"
+    };
+}
+
 /// How much was, or would be, forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purged {
@@ -29,7 +36,7 @@ impl SqlStore {
             crate::columns::unsigned(row.number("found")?)
         };
         Ok(Purged {
-            operations: count("SELECT count(*) AS found FROM dr_operations WHERE completed_at < ?").await?,
+            operations: count(concat!("SELECT count(*) AS found ", over!())).await?,
             journals: count("SELECT count(*) AS found FROM sagas WHERE state = 'ended' AND ended_at < ?")
                 .await?,
         })
@@ -49,7 +56,7 @@ impl SqlStore {
                 .await
                 .map_err(unavailable)
         };
-        let operations = remove("DELETE FROM dr_operations WHERE completed_at < ?").await?;
+        let operations = remove(concat!("DELETE ", over!())).await?;
         remove(
             "DELETE FROM saga_events WHERE saga_id IN (SELECT id FROM sagas WHERE state = 'ended' AND ended_at < ?)",
         )

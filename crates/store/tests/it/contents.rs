@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use protector_domain::OperationStatus;
+use protector_domain::{OperationStatus, SagaId};
 use protector_ports::cloud::Credentials;
 use protector_ports::store::Along;
 use protector_ports::{Store, StoreError};
@@ -202,7 +202,8 @@ async fn what_is_long_over_is_forgotten_and_nothing_else(fixture: &Fixture) {
         let group = group(sites, "p1", name);
         let mut operation = operation(&group, "p1");
         operation.created_at = long_ago;
-        let work = saga(group.id());
+        let mut work = saga(group.id());
+        work.id = SagaId(operation.id.0);
         let along = Along {
             operation: Some(&operation),
             saga: Some(work.clone()),
@@ -210,10 +211,11 @@ async fn what_is_long_over_is_forgotten_and_nothing_else(fixture: &Fixture) {
         };
         store.insert_group(&group, along).await.unwrap();
         let claim = claim(&store, "e1", Duration::from_secs(60)).await.unwrap();
+        // What it is about may be done while its work still has to end.
+        operation.status = OperationStatus::Completed;
+        operation.completed_at = Some(if name == "just-over" { now() } else { long_ago });
+        store.update_operation(&operation, Some(&claim)).await.unwrap();
         if name != "running" {
-            operation.status = OperationStatus::Completed;
-            operation.completed_at = Some(if name == "over" { long_ago } else { now() });
-            store.update_operation(&operation, Some(&claim)).await.unwrap();
             let ended = Event::Ended {
                 outcome: SagaOutcome::Completed,
             };
