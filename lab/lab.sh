@@ -253,7 +253,8 @@ protector_up() {
         for b in protector-api protector-engine protector-manage; do [ -x "$BIN/$b" ] || die "$BIN/$b is not built: cargo build --release --bins"; done
         E=$DIR/site-$l/protector; mkdir -p "$E"
         python3 "$HERE/render.py" "$HERE/protector" "$E" SITE=site-$l STATE="$E" PORT=$(port $l protector) \
-            KEYSTONE_PORT=$(port $l keystone) RABBIT_PORT=$RABBIT_PORT ARRAY_CERTIFICATES="$(array_certificates)" || die render
+            SITE_US=site_$l DB_PORT=$DB_PORT KEYSTONE_PORT=$(port $l keystone) RABBIT_PORT=$RABBIT_PORT ARRAY_CERTIFICATES="$(array_certificates)" || die render
+        echo "CREATE DATABASE IF NOT EXISTS site_${l}_protector CHARACTER SET utf8mb4;" | sql || die "create site_${l}_protector"
         for job in "db sync" "cinder group-type"; do
             "$BIN/protector-manage" --config-file "$E/protector.conf" $job >>"$LOG/protector-manage-$l.log" 2>&1 || die "$job, see $LOG/protector-manage-$l.log"
         done

@@ -11,6 +11,7 @@ mod groups;
 mod harness;
 mod kill;
 mod lost_snapshots;
+mod mariadb;
 mod operations;
 mod platform;
 mod preflight;

@@ -38,6 +38,7 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     ("sim", &[]),
     ("relay", &[]),
+    ("mariadbd", &[]),
     ("dev", &["sim", "relay"]),
     (
         "bench",
@@ -52,13 +53,13 @@ const RULE: &[(&str, &[&str])] = &[
             "sim",
         ],
     ),
-    ("tests", &["sim", "relay"]),
+    ("tests", &["sim", "relay", "mariadbd"]),
     ("xtask", &[]),
 ];
 
 /// What tests inside a crate may use besides: simulators, and real adapters behind the ports (the API's tests run
 /// over a database file). The black-box tests get nothing more than the rule gives them.
-const IN_TESTS: &[&str] = &["sim", "saga", "store", "openstack", "arrays"];
+const IN_TESTS: &[&str] = &["sim", "saga", "store", "openstack", "arrays", "mariadbd"];
 
 const FORBIDDEN: &[&str] = &["openssl", "openssl-sys", "native-tls"];
 

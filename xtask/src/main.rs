@@ -8,6 +8,7 @@ mod dependencies;
 mod junit;
 mod lab;
 mod mutations;
+mod packages;
 mod results;
 mod shell;
 mod suites;

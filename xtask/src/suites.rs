@@ -6,7 +6,7 @@ use anyhow::ensure;
 use serde_json::Value;
 
 use crate::results::Tally;
-use crate::{check, junit, shell};
+use crate::{check, junit, packages, shell};
 
 /// Where development keeps its Python packages.
 const VENV: &str = ".run/venv";
@@ -167,10 +167,12 @@ fn install() -> anyhow::Result<Tally> {
 }
 
 fn workspace() -> anyhow::Result<Tally> {
+    packages::mariadb()?;
     rust_tests("workspace", 45, &["--workspace", "--exclude", "protector-tests"])
 }
 
 fn black_box() -> anyhow::Result<Tally> {
+    packages::mariadb()?;
     rust_tests("black-box", 20, &["--package", "protector-tests"])
 }
 

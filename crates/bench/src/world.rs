@@ -19,7 +19,7 @@ use protector_secrets::KeyRing;
 use protector_sim::array::LinkConfig;
 use protector_sim::cloud::{Delays, Settings, Sites};
 use protector_sim::http::CallLog;
-use protector_store::{SqliteStore, sqlite_dsn};
+use protector_store::{SqlStore, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tempfile::TempDir;
@@ -49,7 +49,7 @@ pub struct World {
     pub conf: PathBuf,
     pub directory: TempDir,
     sites: Sites,
-    store: SqliteStore,
+    store: SqlStore,
     cloud: OpenStackClient,
     array: Arc<dyn Array>,
     here: SiteId,
@@ -65,8 +65,7 @@ impl World {
         let conf = configure(&sites, directory.path(), scale)?;
         let state = directory.path().join("state");
         let ring = KeyRing::load(&state.join("keys")).context("the engine's keys")?;
-        let store =
-            SqliteStore::connect(&sqlite_dsn(&state.join("protector.db")), Arc::new(Ring(ring))).await?;
+        let store = SqlStore::connect(&sqlite_dsn(&state.join("protector.db")), Arc::new(Ring(ring))).await?;
         let cloud = OpenStackClient::new(ClientConfig {
             addresses: AddressPolicy { allow_loopback: true },
             ..ClientConfig::default()

@@ -35,8 +35,13 @@ impl HealthCheck for Database {
         "database"
     }
 
+    /// The answer is public: which database it is, and what it said, is for the log.
     async fn check(&self) -> Result<(), String> {
-        self.0.ping().await.map_err(|error| error.to_string())
+        self.0.ping().await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(cause = cause.unwrap_or_default(), "{error}");
+            error.to_string()
+        })
     }
 }
 

@@ -6,5 +6,6 @@ pub mod manage;
 pub mod options;
 mod parts;
 mod start;
+pub mod status;
 
 pub use start::{Files, log, run};

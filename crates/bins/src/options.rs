@@ -27,7 +27,7 @@ pub const WORKERS: Opt<i64> = Opt::integer("api", "workers")
     .help("Worker threads of the API process.");
 
 pub const CONNECTION: Opt<Option<SecretString>> = Opt::secret("database", "connection")
-    .help("This site's own database, such as sqlite:////var/lib/protector/protector.db. Without it that file below state_path.");
+    .help("This site's own database: mysql+pymysql://USER:PASSWORD@HOST/DATABASE for MariaDB (charset, unix_socket, ssl_ca, ssl_cert and ssl_key may follow a question mark), or a file such as sqlite:////var/lib/protector/protector.db. Without it that file below state_path.");
 
 pub const RABBIT_HOST: Opt<Option<String>> = Opt::string("oslo_messaging_rabbit", "rabbit_host")
     .help("Older way to name the broker, where there is no transport_url.");

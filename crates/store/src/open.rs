@@ -1,13 +1,16 @@
 //! Opening a database, whichever it is: what can be wrong with it, and what a migration did.
 
 use protector_domain::SiteId;
+use protector_ports::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
-        "the database connection '{0}' is not understood; it looks like sqlite:////var/lib/protector/protector.db"
+        "the database connection is not understood; it looks like sqlite:////var/lib/protector/protector.db or mysql+pymysql://user:password@host/database"
     )]
-    Dsn(String),
+    Dsn,
+    #[error("the database {database} can't be used: {reason}")]
+    Refused { database: String, reason: String },
     #[error("the database {database} can't be opened")]
     Unreachable {
         database: String,
@@ -43,10 +46,23 @@ pub enum OpenError {
         database: String,
         version: String,
         #[source]
-        source: sqlx::Error,
+        source: StoreError,
     },
-    #[error("the database {database} holds something unreadable: {reason}")]
-    Corrupt { database: String, reason: String },
+    #[error("the database {database} can't be read")]
+    Failed {
+        database: String,
+        #[source]
+        source: StoreError,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn failed(database: &str, source: StoreError) -> OpenError {
+        OpenError::Failed {
+            database: database.to_owned(),
+            source,
+        }
+    }
 }
 
 /// What a new database is told about its site; one that knows already keeps what it knows.

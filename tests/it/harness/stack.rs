@@ -231,6 +231,11 @@ impl Stack {
 
     /// As [`Stack::start`], with more at the end of both sites' configuration.
     pub async fn configured(more: &str) -> Result<Self> {
+        Self::configured_apart([more, more]).await
+    }
+
+    /// As [`Stack::configured`], with something else at `site-a` than at `site-b`.
+    pub async fn configured_apart(more: [&str; 2]) -> Result<Self> {
         let stack = Self::strangers(more).await?;
         stack.register().await?;
         Ok(stack)
@@ -238,10 +243,10 @@ impl Stack {
 
     /// Two sites with protector on both that don't know each other yet.
     pub async fn unregistered() -> Result<Self> {
-        Self::strangers("").await
+        Self::strangers(["", ""]).await
     }
 
-    async fn strangers(more: &str) -> Result<Self> {
+    async fn strangers(more: [&str; 2]) -> Result<Self> {
         let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.run/black-box");
         std::fs::create_dir_all(&above)?;
         let directory = TempDir::new_in(above.canonicalize()?)?;
@@ -273,8 +278,8 @@ impl Stack {
             .collect();
         std::fs::write(path.join("arrays.pem"), certificates.join("\n"))?;
         let (a, b) = tokio::try_join!(
-            protector(&described[0], path, more, &http, &simulation),
-            protector(&described[1], path, more, &http, &simulation)
+            protector(&described[0], path, more[0], &http, &simulation),
+            protector(&described[1], path, more[1], &http, &simulation)
         )?;
         Ok(Self {
             a,

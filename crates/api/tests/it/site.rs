@@ -19,7 +19,7 @@ use protector_ports::{
     DatabaseOnly, Directory, PeerSealer, Preflights, SealError, Sealer, Store, SystemClock,
 };
 use protector_service::{Options, Ports, Service};
-use protector_store::{NewIdentity, SqliteStore, migrate, sqlite_dsn};
+use protector_store::{NewIdentity, SqlStore, migrate, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -112,7 +112,7 @@ impl PeerSealer for Boxes {
 
 pub struct Site {
     pub id: SiteId,
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<SqlStore>,
     app: Router,
     _dir: TempDir,
 }
@@ -150,7 +150,7 @@ impl Site {
             public_key: Some(KEY.into()),
         };
         let id = migrate(&dsn, &identity).await.unwrap().site_id;
-        let store = Arc::new(SqliteStore::connect(&dsn, Arc::new(InClear)).await.unwrap());
+        let store = Arc::new(SqlStore::connect(&dsn, Arc::new(InClear)).await.unwrap());
         let own = Credentials {
             username: "protector".into(),
             password: SecretString::from("secret"),

@@ -16,7 +16,8 @@ use crate::journal::{Claim, Journal, JournalError, SagaHeader};
 use crate::state::State;
 
 const FIRST_DELAY: Duration = Duration::from_millis(200);
-const MAX_DELAY: Duration = Duration::from_secs(10);
+/// A database that is back is noticed soon, whoever waits for it.
+const MAX_DELAY: Duration = Duration::from_secs(2);
 
 /// The claim is gone: whatever is known here is the past.
 #[derive(Debug, PartialEq, Eq)]

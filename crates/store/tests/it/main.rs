@@ -1,8 +1,11 @@
-//! The store against real database files. What any database must do is in `suite`; what is SQLite's own
-//! stands in `sqlite`.
+//! The store against real databases: files of SQLite, and a MariaDB server. Every test of `suite`, `schema` and
+//! `contents` runs once on each; `mariadb` holds what one server and many connections can do to each other.
 
 // Helpers of tests may fall over as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod sqlite;
+mod contents;
+mod fixture;
+mod mariadb;
+mod schema;
 mod suite;

@@ -15,7 +15,7 @@ use protector_saga::driver::Options as DriverOptions;
 use protector_saga::{Driver, Engine, Journal, NewSaga, Owner};
 use protector_sim::cloud::{Delays, Settings, Sites};
 use protector_sim::http::{Call, CallFilter};
-use protector_store::{NewIdentity, SqliteStore, migrate, sqlite_dsn};
+use protector_store::{NewIdentity, SqlStore, migrate, sqlite_dsn};
 use protector_workflows::{ImportAs, Options, Workflows};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ impl Sealer for InClear {
 /// A group `shop` at `site-a` with one server of two disks, protected and replicated.
 pub struct Lab {
     pub sites: Sites,
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<SqlStore>,
     pub cloud: Arc<dyn Cloud>,
     array: Arc<dyn Array>,
     here: SiteId,
@@ -90,7 +90,7 @@ impl Lab {
             public_key: None,
         };
         let here = migrate(&dsn, &identity).await.unwrap().site_id;
-        let store = Arc::new(SqliteStore::connect(&dsn, Arc::new(InClear)).await.unwrap());
+        let store = Arc::new(SqlStore::connect(&dsn, Arc::new(InClear)).await.unwrap());
         let cloud = OpenStackClient::new(ClientConfig {
             addresses: AddressPolicy { allow_loopback: true },
             ..ClientConfig::default()

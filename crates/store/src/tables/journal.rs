@@ -8,10 +8,11 @@ use protector_domain::SagaId;
 use protector_ports::StoreError;
 use protector_ports::store::StoreResult;
 use protector_saga::{Claim, Event, Journal, JournalError, Owner, Record, SagaHeader};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::{Columns, SqliteStore, now, sagas, unavailable};
+use super::sagas;
 use crate::columns::{id, json, json_text, time, time_text};
+use crate::database::{Connection, query, unavailable};
+use crate::store::{SqlStore, persist};
 
 /// A failure that concerns no saga in particular.
 fn failed(error: StoreError) -> JournalError {
@@ -34,45 +35,41 @@ fn lease_end(now: DateTime<Utc>, lease: Duration) -> String {
     time_text(now.checked_add_signed(lease).unwrap_or(DateTime::<Utc>::MAX_UTC))
 }
 
-async fn commit(transaction: Transaction<'_, Sqlite>) -> StoreResult<()> {
-    transaction.commit().await.map_err(unavailable)
-}
-
 async fn write(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     saga: SagaId,
     claim: Option<&Claim>,
     events: &[Event],
 ) -> StoreResult<Vec<Record>> {
     const INSERT: &str =
         "INSERT INTO saga_events (saga_id, seq, at, event, owner, fence) VALUES (?, ?, ?, ?, ?, ?)";
-    let at = now(connection).await?;
-    let row = sqlx::query("SELECT coalesce(max(seq), 0) AS last FROM saga_events WHERE saga_id = ?")
+    let at = connection.now().await?;
+    let row = query("SELECT coalesce(max(seq), 0) AS last FROM saga_events WHERE saga_id = ?")
         .bind(saga.to_string())
-        .fetch_one(&mut *connection)
+        .fetch_one(connection)
         .await
         .map_err(unavailable)?;
     let mut seq = row.number("last")?;
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         seq += 1;
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(saga.to_string())
             .bind(seq)
             .bind(time_text(at))
             .bind(json_text(event)?)
             .bind(claim.map(|claim| claim.owner.0.as_str()))
             .bind(claim.map(|claim| claim.fence))
-            .execute(&mut *connection)
+            .execute(connection)
             .await
             .map_err(unavailable)?;
         if let Event::Ended { outcome } = event {
             let outcome = serde_json::to_value(outcome).ok();
-            sqlx::query("UPDATE sagas SET state = 'ended', outcome = ?, ended_at = ? WHERE id = ?")
+            query("UPDATE sagas SET state = 'ended', outcome = ?, ended_at = ? WHERE id = ?")
                 .bind(outcome.as_ref().and_then(|outcome| outcome.as_str()))
                 .bind(time_text(at))
                 .bind(saga.to_string())
-                .execute(&mut *connection)
+                .execute(connection)
                 .await
                 .map_err(unavailable)?;
         }
@@ -85,7 +82,7 @@ async fn write(
     Ok(records)
 }
 
-impl SqliteStore {
+impl SqlStore {
     async fn take(
         &self,
         owner: &Owner,
@@ -95,24 +92,25 @@ impl SqliteStore {
         const FREE: &str = "SELECT * FROM sagas WHERE state = 'live' \
              AND (owner IS NULL OR lease_expires_at IS NULL OR lease_expires_at <= ?) ORDER BY created_at, id LIMIT ?";
         const TAKE: &str = "UPDATE sagas SET owner = ?, fence = ?, lease_expires_at = ? WHERE id = ?";
-        let mut transaction = self.begin().await?;
-        let now = now(&mut transaction).await?;
-        let rows = sqlx::query(FREE)
+        let mut transaction = self.database.begin().await?;
+        let now = transaction.now().await?;
+        let rows = query(FREE)
             .bind(time_text(now))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&mut *transaction)
+            .skipping_locked()
+            .fetch_all(&mut transaction)
             .await
             .map_err(unavailable)?;
         let mut taken = Vec::with_capacity(rows.len());
         for row in &rows {
             let header = sagas::header(row)?;
             let fence = row.number("fence")? + 1;
-            sqlx::query(TAKE)
+            query(TAKE)
                 .bind(&owner.0)
                 .bind(fence)
                 .bind(lease_end(now, lease))
                 .bind(header.id.to_string())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await
                 .map_err(unavailable)?;
             let claim = Claim {
@@ -122,52 +120,65 @@ impl SqliteStore {
             };
             taken.push((header, claim));
         }
-        commit(transaction).await?;
+        transaction.commit().await?;
         Ok(taken)
     }
 
     async fn extend(&self, owner: &Owner, lease: Duration) -> StoreResult<Vec<SagaId>> {
         // A lease that ran out is gone, even if nobody took the saga yet: this engine may have been asleep
         // and must come back through a claim, with a new fence.
-        const EXTEND: &str = "UPDATE sagas SET lease_expires_at = ? WHERE owner = ? AND state = 'live' \
-             AND lease_expires_at > ? RETURNING id";
-        let mut transaction = self.begin().await?;
-        let now = now(&mut transaction).await?;
-        let rows = sqlx::query(EXTEND)
-            .bind(lease_end(now, lease))
+        const HELD: &str =
+            "SELECT id FROM sagas WHERE owner = ? AND state = 'live' AND lease_expires_at > ? ORDER BY id";
+        const EXTEND: &str = "UPDATE sagas SET lease_expires_at = ? WHERE id = ?";
+        let mut transaction = self.database.begin().await?;
+        let now = transaction.now().await?;
+        let rows = query(HELD)
             .bind(&owner.0)
             .bind(time_text(now))
-            .fetch_all(&mut *transaction)
+            .for_update()
+            .fetch_all(&mut transaction)
             .await
             .map_err(unavailable)?;
-        commit(transaction).await?;
-        rows.iter().map(|row| id(&row.text("id")?)).collect()
+        let mut held = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let saga = row.text("id")?;
+            query(EXTEND)
+                .bind(lease_end(now, lease))
+                .bind(&saga)
+                .execute(&mut transaction)
+                .await
+                .map_err(unavailable)?;
+            held.push(id(&saga)?);
+        }
+        transaction.commit().await?;
+        Ok(held)
     }
 
     async fn give_back(&self, owner: &Owner) -> StoreResult<()> {
         const GIVE: &str =
             "UPDATE sagas SET owner = NULL, lease_expires_at = NULL WHERE owner = ? AND state = 'live'";
-        let mut transaction = self.begin().await?;
-        sqlx::query(GIVE)
+        let mut transaction = self.database.begin().await?;
+        query(GIVE)
             .bind(&owner.0)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(unavailable)?;
-        commit(transaction).await
+        transaction.commit().await
     }
 
     async fn append_claimed(&self, claim: &Claim, events: &[Event]) -> StoreResult<Vec<Record>> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.database.begin().await?;
         sagas::require(&mut transaction, claim).await?;
         let records = write(&mut transaction, claim.saga, Some(claim), events).await?;
-        commit(transaction).await?;
+        transaction.commit().await?;
         Ok(records)
     }
 
-    async fn read_events(&self, saga: SagaId) -> StoreResult<Vec<Record>> {
-        let rows = sqlx::query("SELECT seq, at, event FROM saga_events WHERE saga_id = ? ORDER BY seq")
+    async fn read_events(&self, saga: SagaId, after: i64) -> StoreResult<Vec<Record>> {
+        let rows = query("SELECT seq, at, event FROM saga_events WHERE saga_id = ? AND seq > ? ORDER BY seq")
             .bind(saga.to_string())
-            .fetch_all(&self.reads)
+            .bind(after)
+            .fetch_all(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         rows.iter()
@@ -183,7 +194,7 @@ impl SqliteStore {
             .collect()
     }
 
-    async fn ask(&self, saga: SagaId, event: Event) -> StoreResult<()> {
+    async fn ask(&self, saga: SagaId, event: &Event) -> StoreResult<()> {
         let may_be_asked = matches!(
             event,
             Event::Cancelled
@@ -197,10 +208,11 @@ impl SqliteStore {
                 "what only its engine may write was asked for".to_owned(),
             ));
         }
-        let mut transaction = self.begin().await?;
-        let row = sqlx::query("SELECT state FROM sagas WHERE id = ?")
+        let mut transaction = self.database.begin().await?;
+        let row = query("SELECT state FROM sagas WHERE id = ?")
             .bind(saga.to_string())
-            .fetch_optional(&mut *transaction)
+            .for_update()
+            .fetch_optional(&mut transaction)
             .await
             .map_err(unavailable)?;
         let Some(row) = row else {
@@ -208,49 +220,55 @@ impl SqliteStore {
         };
         // What is over can't be influenced any more; the request came too late and changes nothing.
         if row.text("state")? == "live" {
-            write(&mut transaction, saga, None, &[event]).await?;
+            write(&mut transaction, saga, None, std::slice::from_ref(event)).await?;
         }
-        commit(transaction).await
+        transaction.commit().await
     }
 }
 
 #[async_trait]
-impl Journal for SqliteStore {
+impl Journal for SqlStore {
     async fn claim(
         &self,
         owner: &Owner,
         lease: Duration,
         limit: usize,
     ) -> Result<Vec<(SagaHeader, Claim)>, JournalError> {
-        self.take(owner, lease, limit).await.map_err(failed)
+        persist(|| self.take(owner, lease, limit)).await.map_err(failed)
     }
 
     async fn renew(&self, owner: &Owner, lease: Duration) -> Result<Vec<SagaId>, JournalError> {
-        self.extend(owner, lease).await.map_err(failed)
+        persist(|| self.extend(owner, lease)).await.map_err(failed)
     }
 
     async fn release(&self, owner: &Owner) -> Result<(), JournalError> {
-        self.give_back(owner).await.map_err(failed)
+        persist(|| self.give_back(owner)).await.map_err(failed)
     }
 
     async fn check(&self, claim: &Claim) -> Result<(), JournalError> {
-        let mut connection = self.reads.acquire().await.map_err(unavailable).map_err(failed)?;
-        sagas::require(&mut connection, claim)
-            .await
-            .map_err(failed_for(claim.saga))
+        let holds = async || sagas::holds(&mut self.database.read().await?, claim).await;
+        match holds().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(JournalError::Fenced(claim.saga)),
+            Err(error) => Err(failed_for(claim.saga)(error)),
+        }
     }
 
     async fn append(&self, claim: &Claim, events: &[Event]) -> Result<Vec<Record>, JournalError> {
-        self.append_claimed(claim, events)
+        persist(|| self.append_claimed(claim, events))
             .await
             .map_err(failed_for(claim.saga))
     }
 
     async fn events(&self, saga: SagaId) -> Result<Vec<Record>, JournalError> {
-        self.read_events(saga).await.map_err(failed_for(saga))
+        self.read_events(saga, 0).await.map_err(failed_for(saga))
+    }
+
+    async fn events_after(&self, saga: SagaId, seq: i64) -> Result<Vec<Record>, JournalError> {
+        self.read_events(saga, seq).await.map_err(failed_for(saga))
     }
 
     async fn request(&self, saga: SagaId, event: Event) -> Result<(), JournalError> {
-        self.ask(saga, event).await.map_err(failed_for(saga))
+        persist(|| self.ask(saga, &event)).await.map_err(failed_for(saga))
     }
 }

@@ -3,15 +3,14 @@
 use protector_domain::{GroupId, Nonce, Stamp, SyncEntry};
 use protector_ports::StoreError;
 use protector_ports::store::StoreResult;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
-use super::{Columns, SqliteStore, now, taken, unavailable};
 use crate::columns::{id, number, time, time_text, unsigned};
+use crate::database::{Connection, Row, query, taken, unavailable};
+use crate::store::SqlStore;
 
-pub async fn log(connection: &mut SqliteConnection, entry: &SyncEntry) -> StoreResult<()> {
+pub async fn log(connection: &mut Connection, entry: &SyncEntry) -> StoreResult<()> {
     const INSERT: &str = "INSERT INTO sync_log (protection_group_id, at, event, epoch, version, message) VALUES (?, ?, ?, ?, ?, ?)";
-    sqlx::query(INSERT)
+    query(INSERT)
         .bind(entry.group_id.to_string())
         .bind(time_text(entry.at))
         .bind(&entry.event)
@@ -24,10 +23,8 @@ pub async fn log(connection: &mut SqliteConnection, entry: &SyncEntry) -> StoreR
     Ok(())
 }
 
-fn entry(row: &SqliteRow) -> StoreResult<SyncEntry> {
-    let epoch: Option<i64> = row.try_get("epoch").map_err(unavailable)?;
-    let version: Option<i64> = row.try_get("version").map_err(unavailable)?;
-    let stamp = match (epoch, version) {
+fn entry(row: &Row) -> StoreResult<SyncEntry> {
+    let stamp = match (row.maybe_number("epoch")?, row.maybe_number("version")?) {
         (Some(epoch), Some(version)) => Some(Stamp {
             epoch: unsigned(epoch)?,
             version: unsigned(version)?,
@@ -43,41 +40,40 @@ fn entry(row: &SqliteRow) -> StoreResult<SyncEntry> {
     })
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Keeps a nonce until it is used, and forgets those that were never.
-    pub(super) async fn nonce_insert(&self, nonce: &Nonce) -> StoreResult<()> {
+    pub(crate) async fn nonce_insert(&self, nonce: &Nonce) -> StoreResult<()> {
         const INSERT: &str =
             "INSERT INTO sync_nonces (value, protection_group_id, site_id, expires_at) VALUES (?, ?, ?, ?)";
-        let mut transaction = self.begin().await?;
-        let now = now(&mut transaction).await?;
-        sqlx::query("DELETE FROM sync_nonces WHERE expires_at <= ?")
+        let mut transaction = self.database.begin().await?;
+        let now = transaction.now().await?;
+        query("DELETE FROM sync_nonces WHERE expires_at <= ?")
             .bind(time_text(now))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(unavailable)?;
-        sqlx::query(INSERT)
+        query(INSERT)
             .bind(&nonce.value)
             .bind(nonce.group_id.to_string())
             .bind(nonce.site_id.to_string())
             .bind(time_text(nonce.expires_at))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(|error| match taken(&error) {
                 Some(_) => StoreError::Exists("this nonce".to_owned()),
                 None => unavailable(error),
             })?;
-        transaction.commit().await.map_err(unavailable)
+        transaction.commit().await
     }
 
     /// Newest first.
-    pub(super) async fn log_list(&self, group: GroupId, limit: usize) -> StoreResult<Vec<SyncEntry>> {
-        let rows =
-            sqlx::query("SELECT * FROM sync_log WHERE protection_group_id = ? ORDER BY number DESC LIMIT ?")
-                .bind(group.to_string())
-                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-                .fetch_all(&self.reads)
-                .await
-                .map_err(unavailable)?;
+    pub(crate) async fn log_list(&self, group: GroupId, limit: usize) -> StoreResult<Vec<SyncEntry>> {
+        let rows = query("SELECT * FROM sync_log WHERE protection_group_id = ? ORDER BY number DESC LIMIT ?")
+            .bind(group.to_string())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut self.database.read().await?)
+            .await
+            .map_err(unavailable)?;
         rows.iter().map(entry).collect()
     }
 }

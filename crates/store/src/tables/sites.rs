@@ -3,17 +3,16 @@
 use protector_domain::{Site, SiteId};
 use protector_ports::cloud::Credentials;
 use protector_ports::{StoreError, store::StoreResult};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Columns, SqliteStore, refers_to_nothing, taken, unavailable};
 use crate::columns::{id, time, time_text, word};
+use crate::database::{Connection, Row, query, refers_to_nothing, taken, unavailable};
+use crate::store::SqlStore;
 
 fn password_place(site: SiteId) -> String {
     format!("sites/{site}/service_password")
 }
 
-fn site(row: &SqliteRow) -> StoreResult<Site> {
+fn site(row: &Row) -> StoreResult<Site> {
     Ok(Site {
         id: id(&row.text("id")?)?,
         name: row.text("name")?,
@@ -31,7 +30,7 @@ fn site(row: &SqliteRow) -> StoreResult<Site> {
 
 fn taken_by(site: &Site, error: sqlx::Error) -> StoreError {
     match taken(&error) {
-        Some(columns) if columns.contains("sites.name") => {
+        Some(columns) if columns.contains("sites_name") => {
             StoreError::Exists(format!("a site named '{}'", site.name))
         }
         Some(_) => StoreError::Exists(format!("site {}", site.id)),
@@ -39,16 +38,16 @@ fn taken_by(site: &Site, error: sqlx::Error) -> StoreError {
     }
 }
 
-impl SqliteStore {
-    pub(super) async fn site_insert(
+impl SqlStore {
+    pub(crate) async fn site_insert(
         &self,
         site: &Site,
         credentials: Option<&Credentials>,
     ) -> StoreResult<()> {
         const INSERT: &str = "INSERT INTO sites (id, name, description, site_type, auth_url, region_name, public_key, \
              status, status_reason, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let mut transaction = self.begin().await?;
-        sqlx::query(INSERT)
+        let mut transaction = self.database.begin().await?;
+        query(INSERT)
             .bind(site.id.to_string())
             .bind(&site.name)
             .bind(&site.description)
@@ -60,23 +59,23 @@ impl SqliteStore {
             .bind(&site.status_reason)
             .bind(time_text(site.created_at))
             .bind(time_text(site.updated_at))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(|error| taken_by(site, error))?;
         self.keep_credentials(&mut transaction, site.id, credentials)
             .await?;
-        transaction.commit().await.map_err(unavailable)
+        transaction.commit().await
     }
 
-    pub(super) async fn site_update(
+    pub(crate) async fn site_update(
         &self,
         site: &Site,
         credentials: Option<&Credentials>,
     ) -> StoreResult<()> {
         const UPDATE: &str = "UPDATE sites SET name = ?, description = ?, site_type = ?, auth_url = ?, region_name = ?, \
              public_key = ?, status = ?, status_reason = ?, updated_at = ? WHERE id = ?";
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query(UPDATE)
+        let mut transaction = self.database.begin().await?;
+        let done = query(UPDATE)
             .bind(&site.name)
             .bind(&site.description)
             .bind(site.site_type.as_str())
@@ -87,20 +86,20 @@ impl SqliteStore {
             .bind(&site.status_reason)
             .bind(time_text(site.updated_at))
             .bind(site.id.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(|error| taken_by(site, error))?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Err(StoreError::Missing(format!("site {}", site.id)));
         }
         self.keep_credentials(&mut transaction, site.id, credentials)
             .await?;
-        transaction.commit().await.map_err(unavailable)
+        transaction.commit().await
     }
 
     async fn keep_credentials(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         site: SiteId,
         credentials: Option<&Credentials>,
     ) -> StoreResult<()> {
@@ -110,7 +109,7 @@ impl SqliteStore {
             return Ok(());
         };
         let password = self.seal(&credentials.password, &password_place(site))?;
-        sqlx::query(UPDATE)
+        query(UPDATE)
             .bind(&credentials.username)
             .bind(password)
             .bind(&credentials.project_name)
@@ -123,41 +122,41 @@ impl SqliteStore {
         Ok(())
     }
 
-    pub(super) async fn site_delete(&self, site: SiteId) -> StoreResult<()> {
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query("DELETE FROM sites WHERE id = ?")
+    pub(crate) async fn site_delete(&self, site: SiteId) -> StoreResult<()> {
+        let mut transaction = self.database.begin().await?;
+        let done = query("DELETE FROM sites WHERE id = ?")
             .bind(site.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await;
         match done {
-            Ok(done) if done.rows_affected() == 0 => Err(StoreError::Missing(format!("site {site}"))),
-            Ok(_) => transaction.commit().await.map_err(unavailable),
+            Ok(done) if done == 0 => Err(StoreError::Missing(format!("site {site}"))),
+            Ok(_) => transaction.commit().await,
             Err(error) if refers_to_nothing(&error) => Err(StoreError::InUse(format!("site {site}"))),
             Err(error) => Err(unavailable(error)),
         }
     }
 
-    pub(super) async fn site_list(&self) -> StoreResult<Vec<Site>> {
-        let rows = sqlx::query("SELECT * FROM sites ORDER BY name")
-            .fetch_all(&self.reads)
+    pub(crate) async fn site_list(&self) -> StoreResult<Vec<Site>> {
+        let rows = query("SELECT * FROM sites ORDER BY name")
+            .fetch_all(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         rows.iter().map(site).collect()
     }
 
-    pub(super) async fn site_get(&self, wanted: SiteId) -> StoreResult<Option<Site>> {
-        let row = sqlx::query("SELECT * FROM sites WHERE id = ?")
+    pub(crate) async fn site_get(&self, wanted: SiteId) -> StoreResult<Option<Site>> {
+        let row = query("SELECT * FROM sites WHERE id = ?")
             .bind(wanted.to_string())
-            .fetch_optional(&self.reads)
+            .fetch_optional(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         row.as_ref().map(site).transpose()
     }
 
-    pub(super) async fn credentials_get(&self, site: SiteId) -> StoreResult<Option<Credentials>> {
-        let row = sqlx::query("SELECT * FROM sites WHERE id = ? AND service_username IS NOT NULL")
+    pub(crate) async fn credentials_get(&self, site: SiteId) -> StoreResult<Option<Credentials>> {
+        let row = query("SELECT * FROM sites WHERE id = ? AND service_username IS NOT NULL")
             .bind(site.to_string())
-            .fetch_optional(&self.reads)
+            .fetch_optional(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         let Some(row) = row else { return Ok(None) };

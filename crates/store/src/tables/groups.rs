@@ -8,13 +8,13 @@ use protector_domain::{
 use protector_ports::StoreError;
 use protector_ports::store::{Along, GroupFilter, Page, StoreResult};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::along::{self, Change};
+use super::group_rows;
 use super::page::{self, Sorted};
-use super::{Columns, SqliteStore, group_rows, refers_to_nothing, taken, unavailable};
 use crate::columns::{json, json_text, number, time, time_text, word};
+use crate::database::{Connection, Query, Row, query, refers_to_nothing, taken, unavailable};
+use crate::store::SqlStore;
 
 /// What this site alone knows and no column says.
 #[derive(Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl LocalState {
     }
 }
 
-fn group(row: &SqliteRow) -> StoreResult<Group> {
+fn group(row: &Row) -> StoreResult<Group> {
     let id = row.text("id")?;
     let state: LocalState = json(
         &format!("the state of protection group {id}"),
@@ -75,7 +75,7 @@ const SORT_KEYS: &[&str] = &[
     "failover_count",
 ];
 
-impl SqliteStore {
+impl SqlStore {
     fn project_here<'a>(&self, group: &'a Group) -> StoreResult<&'a ProjectId> {
         group.project(self.site).ok_or_else(|| {
             StoreError::Missing(format!(
@@ -87,7 +87,7 @@ impl SqliteStore {
 
     fn refused(&self, group: &Group, error: sqlx::Error) -> StoreError {
         match taken(&error) {
-            Some(columns) if columns.contains("protection_groups.name") => {
+            Some(columns) if columns.contains("protection_groups_name") => {
                 StoreError::Exists(format!("a protection group named '{}'", group.document.name))
             }
             Some(_) => StoreError::Exists(format!("protection group {}", group.id())),
@@ -98,59 +98,59 @@ impl SqliteStore {
         }
     }
 
-    pub(super) async fn group_insert(&self, group: &Group, along: Along<'_>) -> StoreResult<()> {
+    pub(crate) async fn group_insert(&self, group: &Group, along: &Along<'_>) -> StoreResult<()> {
         const INSERT: &str = "INSERT INTO protection_groups (project_id, name, description, status, status_reason, \
              replication_type, primary_site_id, secondary_site_id, current_primary_site_id, consistency_group_id, \
              volume_type_id, failover_count, epoch, version, sync_status, document, state, updated_at, revision, \
              id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let mut transaction = self.begin().await?;
-        along::before(&mut transaction, group.id(), &along).await?;
-        let insert = self.bind_columns(sqlx::query(INSERT), group)?;
+        let mut transaction = self.database.begin().await?;
+        along::before(&mut transaction, group.id(), along).await?;
+        let insert = self.bind_columns(query(INSERT), group)?;
         insert
             .bind(group.revision)
             .bind(group.id().to_string())
             .bind(time_text(group.created_at))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(|error| self.refused(group, error))?;
         group_rows::write(&mut transaction, group, self.site).await?;
         self.write_along(&mut transaction, Change::Written(group), along)
             .await?;
-        transaction.commit().await.map_err(unavailable)
+        transaction.commit().await
     }
 
-    pub(super) async fn group_update(&self, group: &Group, along: Along<'_>) -> StoreResult<Group> {
+    pub(crate) async fn group_update(&self, group: &Group, along: &Along<'_>) -> StoreResult<Group> {
         const UPDATE: &str = "UPDATE protection_groups SET project_id = ?, name = ?, description = ?, status = ?, \
              status_reason = ?, replication_type = ?, primary_site_id = ?, secondary_site_id = ?, \
              current_primary_site_id = ?, consistency_group_id = ?, volume_type_id = ?, failover_count = ?, epoch = ?, \
              version = ?, sync_status = ?, document = ?, state = ?, updated_at = ?, revision = ? \
              WHERE id = ? AND revision = ?";
-        let mut transaction = self.begin().await?;
-        along::before(&mut transaction, group.id(), &along).await?;
+        let mut transaction = self.database.begin().await?;
+        along::before(&mut transaction, group.id(), along).await?;
         let next = Group {
             revision: group.revision + 1,
             ..group.clone()
         };
-        let update = self.bind_columns(sqlx::query(UPDATE), &next)?;
+        let update = self.bind_columns(query(UPDATE), &next)?;
         let done = update
             .bind(next.revision)
             .bind(group.id().to_string())
             .bind(group.revision)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(|error| self.refused(group, error))?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Err(stale_or_missing(&mut transaction, group).await?);
         }
         group_rows::write(&mut transaction, &next, self.site).await?;
         self.write_along(&mut transaction, Change::Written(&next), along)
             .await?;
-        transaction.commit().await.map_err(unavailable)?;
+        transaction.commit().await?;
         Ok(next)
     }
 
     /// The columns that both statements set, in their order.
-    fn bind_columns<'q>(&self, query: Query<'q>, group: &'q Group) -> StoreResult<Query<'q>> {
+    fn bind_columns(&self, query: Query, group: &Group) -> StoreResult<Query> {
         let document = &group.document;
         Ok(query
             .bind(self.project_here(group)?.as_str())
@@ -178,44 +178,44 @@ impl SqliteStore {
             .bind(time_text(group.updated_at)))
     }
 
-    pub(super) async fn group_delete(&self, id: GroupId, along: Along<'_>) -> StoreResult<()> {
-        let mut transaction = self.begin().await?;
-        along::before(&mut transaction, id, &along).await?;
+    pub(crate) async fn group_delete(&self, id: GroupId, along: &Along<'_>) -> StoreResult<()> {
+        let mut transaction = self.database.begin().await?;
+        along::before(&mut transaction, id, along).await?;
         along::refuse_other_saga(&mut transaction, id, along.claim).await?;
-        let done = sqlx::query("DELETE FROM protection_groups WHERE id = ?")
+        let done = query("DELETE FROM protection_groups WHERE id = ?")
             .bind(id.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await
             .map_err(unavailable)?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Err(StoreError::Missing(format!("protection group {id}")));
         }
         for leftover in [
             "DELETE FROM sync_nonces WHERE protection_group_id = ?",
             "DELETE FROM sync_log WHERE protection_group_id = ?",
         ] {
-            sqlx::query(leftover)
+            query(leftover)
                 .bind(id.to_string())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await
                 .map_err(unavailable)?;
         }
         self.write_along(&mut transaction, Change::Deleted, along).await?;
-        transaction.commit().await.map_err(unavailable)
+        transaction.commit().await
     }
 
-    pub(super) async fn group_get(&self, id: GroupId) -> StoreResult<Option<Group>> {
-        let row = sqlx::query("SELECT * FROM protection_groups WHERE id = ?")
+    pub(crate) async fn group_get(&self, id: GroupId) -> StoreResult<Option<Group>> {
+        let row = query("SELECT * FROM protection_groups WHERE id = ?")
             .bind(id.to_string())
-            .fetch_optional(&self.reads)
+            .fetch_optional(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         row.as_ref().map(group).transpose()
     }
 
-    pub(super) async fn group_list(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>> {
+    pub(crate) async fn group_list(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>> {
         let sorted = Sorted::new(page, SORT_KEYS)?;
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM protection_groups WHERE 1 = 1");
+        let mut query = query("SELECT * FROM protection_groups WHERE 1 = 1");
         page::equal(
             &mut query,
             "project_id",
@@ -223,15 +223,13 @@ impl SqliteStore {
         );
         page::equal(&mut query, "name", filter.name.as_deref());
         page::equal(&mut query, "status", filter.status.as_deref());
-        let rows = sorted.fetch(&self.reads, "protection_groups", query).await?;
+        let rows = sorted.fetch(&self.database, "protection_groups", query).await?;
         rows.iter().map(group).collect()
     }
 }
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
-
-async fn stale_or_missing(connection: &mut SqliteConnection, group: &Group) -> StoreResult<StoreError> {
-    let row = sqlx::query("SELECT 1 FROM protection_groups WHERE id = ?")
+async fn stale_or_missing(connection: &mut Connection, group: &Group) -> StoreResult<StoreError> {
+    let row = query("SELECT 1 FROM protection_groups WHERE id = ?")
         .bind(group.id().to_string())
         .fetch_optional(connection)
         .await

@@ -5,18 +5,21 @@ use protector_ports::StoreError;
 use protector_ports::store::{Along, StoreResult};
 use protector_saga::Claim;
 use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{Columns, SqliteStore, now, operations, sagas, sync, unavailable};
+use super::{operations, queue_up, sagas, sync};
 use crate::columns::time_text;
+use crate::database::{Connection, query, unavailable};
+use crate::store::SqlStore;
 
 pub enum Change<'a> {
     Written(&'a Group),
     Deleted,
 }
 
-/// What must hold before anything is written: the claim, and the nonce, which is used up.
-pub async fn before(connection: &mut SqliteConnection, group: GroupId, along: &Along<'_>) -> StoreResult<()> {
+/// What must hold before anything is written: the claim, and the nonce, which is used up. Until the end of the
+/// transaction no other change of a group comes between.
+pub async fn before(connection: &mut Connection, group: GroupId, along: &Along<'_>) -> StoreResult<()> {
+    queue_up(connection).await?;
     if let Some(claim) = along.claim {
         sagas::require(connection, claim).await?;
     }
@@ -26,26 +29,22 @@ pub async fn before(connection: &mut SqliteConnection, group: GroupId, along: &A
     }
 }
 
-async fn use_nonce(connection: &mut SqliteConnection, group: GroupId, nonce: &str) -> StoreResult<()> {
-    let now = now(connection).await?;
+async fn use_nonce(connection: &mut Connection, group: GroupId, nonce: &str) -> StoreResult<()> {
+    let now = connection.now().await?;
     let done =
-        sqlx::query("DELETE FROM sync_nonces WHERE value = ? AND protection_group_id = ? AND expires_at > ?")
+        query("DELETE FROM sync_nonces WHERE value = ? AND protection_group_id = ? AND expires_at > ?")
             .bind(nonce)
             .bind(group.to_string())
             .bind(time_text(now))
             .execute(connection)
             .await
             .map_err(unavailable)?;
-    if done.rows_affected() == 0 {
-        Err(StoreError::Nonce)
-    } else {
-        Ok(())
-    }
+    if done == 0 { Err(StoreError::Nonce) } else { Ok(()) }
 }
 
 /// A group goes only when nothing works on it but the work that removes it.
 pub async fn refuse_other_saga(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     group: GroupId,
     claim: Option<&Claim>,
 ) -> StoreResult<()> {
@@ -81,13 +80,13 @@ impl Side {
     }
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Writes what comes along; the group itself has been written or removed.
-    pub(super) async fn write_along(
+    pub(crate) async fn write_along(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         change: Change<'_>,
-        along: Along<'_>,
+        along: &Along<'_>,
     ) -> StoreResult<()> {
         if let Some(saga) = &along.saga {
             sagas::insert(connection, saga).await?;
@@ -111,28 +110,25 @@ impl SqliteStore {
 
     async fn keep_trust(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         group: GroupId,
         site: SiteId,
         trust: &SecretString,
     ) -> StoreResult<()> {
         let sealed = self.seal(trust, &trust_place(group, site))?;
-        sqlx::query(
-            "INSERT INTO group_trusts (protection_group_id, site_id, trust_id) VALUES (?, ?, ?) \
-             ON CONFLICT (protection_group_id, site_id) DO UPDATE SET trust_id = excluded.trust_id",
-        )
-        .bind(group.to_string())
-        .bind(site.to_string())
-        .bind(sealed)
-        .execute(connection)
-        .await
-        .map_err(unavailable)?;
+        query("REPLACE INTO group_trusts (protection_group_id, site_id, trust_id) VALUES (?, ?, ?)")
+            .bind(group.to_string())
+            .bind(site.to_string())
+            .bind(sealed)
+            .execute(connection)
+            .await
+            .map_err(unavailable)?;
         Ok(())
     }
 
     async fn keep_token(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         group: &Group,
         site: SiteId,
         token: &SecretString,
@@ -155,7 +151,7 @@ impl SqliteStore {
             "UPDATE replication_policies SET {}_fa_api_token = ? WHERE id = ?",
             side.word()
         );
-        sqlx::query(AssertSqlSafe(update))
+        query(update)
             .bind(sealed)
             .bind(policy.id.to_string())
             .execute(connection)
@@ -164,23 +160,22 @@ impl SqliteStore {
         Ok(())
     }
 
-    pub(super) async fn trust_get(&self, group: GroupId, site: SiteId) -> StoreResult<Option<SecretString>> {
-        let row =
-            sqlx::query("SELECT trust_id FROM group_trusts WHERE protection_group_id = ? AND site_id = ?")
-                .bind(group.to_string())
-                .bind(site.to_string())
-                .fetch_optional(&self.reads)
-                .await
-                .map_err(unavailable)?;
+    pub(crate) async fn trust_get(&self, group: GroupId, site: SiteId) -> StoreResult<Option<SecretString>> {
+        let row = query("SELECT trust_id FROM group_trusts WHERE protection_group_id = ? AND site_id = ?")
+            .bind(group.to_string())
+            .bind(site.to_string())
+            .fetch_optional(&mut self.database.read().await?)
+            .await
+            .map_err(unavailable)?;
         let Some(row) = row else { return Ok(None) };
         self.open(&row.text("trust_id")?, &trust_place(group, site))
             .map(Some)
     }
 
-    pub(super) async fn token_get(&self, group: GroupId, site: SiteId) -> StoreResult<Option<SecretString>> {
-        let row = sqlx::query("SELECT * FROM replication_policies WHERE protection_group_id = ?")
+    pub(crate) async fn token_get(&self, group: GroupId, site: SiteId) -> StoreResult<Option<SecretString>> {
+        let row = query("SELECT * FROM replication_policies WHERE protection_group_id = ?")
             .bind(group.to_string())
-            .fetch_optional(&self.reads)
+            .fetch_optional(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         let Some(row) = row else { return Ok(None) };

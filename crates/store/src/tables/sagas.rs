@@ -3,13 +3,11 @@
 use protector_ports::StoreError;
 use protector_ports::store::StoreResult;
 use protector_saga::{Claim, Event, NewSaga, SagaHeader};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Columns, now, taken, unavailable};
 use crate::columns::{id, json, json_text, time, time_text, unsigned};
+use crate::database::{Connection, Query, Row, query, taken, unavailable};
 
-pub fn header(row: &SqliteRow) -> StoreResult<SagaHeader> {
+pub fn header(row: &Row) -> StoreResult<SagaHeader> {
     let saga = row.text("id")?;
     Ok(SagaHeader {
         id: id(&saga)?,
@@ -22,21 +20,21 @@ pub fn header(row: &SqliteRow) -> StoreResult<SagaHeader> {
 }
 
 /// Writes the saga with the first line of its journal.
-pub async fn insert(connection: &mut SqliteConnection, saga: &NewSaga) -> StoreResult<()> {
+pub async fn insert(connection: &mut Connection, saga: &NewSaga) -> StoreResult<()> {
     const INSERT: &str = "INSERT INTO sagas (id, kind, version, subject, params, state, fence, created_at) \
          VALUES (?, ?, ?, ?, ?, 'live', 0, ?)";
-    if let Some(running) = live(&mut *connection, &saga.subject).await? {
+    if let Some(running) = live(connection, &saga.subject).await? {
         return Err(StoreError::Busy(format!("{} {}", running.kind, running.id)));
     }
-    let at = now(connection).await?;
-    sqlx::query(INSERT)
+    let at = connection.now().await?;
+    query(INSERT)
         .bind(saga.id.to_string())
         .bind(&saga.kind)
         .bind(i64::from(saga.version))
         .bind(&saga.subject)
         .bind(json_text(&saga.params)?)
         .bind(time_text(at))
-        .execute(&mut *connection)
+        .execute(connection)
         .await
         .map_err(|error| match taken(&error) {
             Some(_) => StoreError::Exists(format!("saga {}", saga.id)),
@@ -47,7 +45,7 @@ pub async fn insert(connection: &mut SqliteConnection, saga: &NewSaga) -> StoreR
         version: saga.version,
         params: saga.params.clone(),
     };
-    sqlx::query("INSERT INTO saga_events (saga_id, seq, at, event) VALUES (?, 1, ?, ?)")
+    query("INSERT INTO saga_events (saga_id, seq, at, event) VALUES (?, 1, ?, ?)")
         .bind(saga.id.to_string())
         .bind(time_text(at))
         .bind(json_text(&planned)?)
@@ -58,11 +56,8 @@ pub async fn insert(connection: &mut SqliteConnection, saga: &NewSaga) -> StoreR
 }
 
 /// The saga that works on a subject right now.
-pub async fn live<'c>(
-    connection: impl sqlx::SqliteExecutor<'c>,
-    subject: &str,
-) -> StoreResult<Option<SagaHeader>> {
-    let row = sqlx::query("SELECT * FROM sagas WHERE subject = ? AND state = 'live'")
+pub async fn live(connection: &mut Connection, subject: &str) -> StoreResult<Option<SagaHeader>> {
+    let row = query("SELECT * FROM sagas WHERE subject = ? AND state = 'live'")
         .bind(subject)
         .fetch_optional(connection)
         .await
@@ -71,25 +66,38 @@ pub async fn live<'c>(
 }
 
 /// Whether owner and fence are the last ones given out, the lease runs and the saga isn't over.
-pub async fn holds(connection: &mut SqliteConnection, claim: &Claim) -> StoreResult<bool> {
-    const HOLDS: &str = "SELECT 1 FROM sagas WHERE id = ? AND owner = ? AND fence = ? AND state = 'live' \
-         AND lease_expires_at > ?";
-    let now = now(connection).await?;
-    let row = sqlx::query(HOLDS)
-        .bind(claim.saga.to_string())
-        .bind(&claim.owner.0)
-        .bind(claim.fence)
-        .bind(time_text(now))
-        .fetch_optional(connection)
-        .await
-        .map_err(unavailable)?;
-    Ok(row.is_some())
+pub async fn holds(connection: &mut Connection, claim: &Claim) -> StoreResult<bool> {
+    holding(connection, claim, |holds| holds).await
 }
 
-pub async fn require(connection: &mut SqliteConnection, claim: &Claim) -> StoreResult<()> {
-    if holds(connection, claim).await? {
+/// That the claim holds, and goes on holding until the transaction ends: nobody else gets the saga meanwhile.
+pub async fn require(connection: &mut Connection, claim: &Claim) -> StoreResult<()> {
+    if holding(connection, claim, Query::for_update).await? {
         Ok(())
     } else {
         Err(StoreError::Fenced)
     }
+}
+
+async fn holding(
+    connection: &mut Connection,
+    claim: &Claim,
+    read: impl Fn(Query) -> Query,
+) -> StoreResult<bool> {
+    const HOLDS: &str =
+        "SELECT lease_expires_at FROM sagas WHERE id = ? AND owner = ? AND fence = ? AND state = 'live'";
+    let holds = query(HOLDS)
+        .bind(claim.saga.to_string())
+        .bind(&claim.owner.0)
+        .bind(claim.fence);
+    let row = read(holds)
+        .fetch_optional(connection)
+        .await
+        .map_err(unavailable)?;
+    let Some(row) = row else { return Ok(false) };
+    // Asked now and not before: the row may have been waited for.
+    let now = connection.now().await?;
+    Ok(row
+        .maybe("lease_expires_at")?
+        .is_some_and(|end| end > time_text(now)))
 }

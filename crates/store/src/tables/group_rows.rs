@@ -5,19 +5,18 @@
 
 use protector_domain::{ArraySide, Group, Member, Policy, SiteId};
 use protector_ports::{StoreError, store::StoreResult};
-use sqlx::SqliteConnection;
 
-use super::{taken, unavailable};
 use crate::columns::number;
+use crate::database::{Connection, Query, query, taken, unavailable};
 
-pub async fn write(connection: &mut SqliteConnection, group: &Group, local: SiteId) -> StoreResult<()> {
+pub async fn write(connection: &mut Connection, group: &Group, local: SiteId) -> StoreResult<()> {
     refuse_shared_servers(connection, group, local).await?;
     consistency_group(connection, group, local).await?;
     members(connection, group).await?;
     match &group.document.policy {
         Some(policy) => self::policy(connection, group, policy).await,
         None => {
-            sqlx::query("DELETE FROM replication_policies WHERE protection_group_id = ?")
+            query("DELETE FROM replication_policies WHERE protection_group_id = ?")
                 .bind(group.id().to_string())
                 .execute(connection)
                 .await
@@ -28,18 +27,14 @@ pub async fn write(connection: &mut SqliteConnection, group: &Group, local: Site
 }
 
 /// A server that runs here is protected by one group only, whatever two requests asked for at once.
-async fn refuse_shared_servers(
-    connection: &mut SqliteConnection,
-    group: &Group,
-    local: SiteId,
-) -> StoreResult<()> {
+async fn refuse_shared_servers(connection: &mut Connection, group: &Group, local: SiteId) -> StoreResult<()> {
     const OTHERS: &str = "SELECT 1 FROM pg_members m JOIN protection_groups g ON g.id = m.protection_group_id \
          WHERE m.instance_id = ? AND g.id <> ? AND g.current_primary_site_id = ?";
     if group.document.current_primary_site_id != local {
         return Ok(());
     }
     for member in &group.document.members {
-        let other = sqlx::query(OTHERS)
+        let other = query(OTHERS)
             .bind(member.instance_id.as_str())
             .bind(group.id().to_string())
             .bind(local.to_string())
@@ -57,21 +52,17 @@ async fn refuse_shared_servers(
     Ok(())
 }
 
-async fn consistency_group(
-    connection: &mut SqliteConnection,
-    group: &Group,
-    local: SiteId,
-) -> StoreResult<()> {
+async fn consistency_group(connection: &mut Connection, group: &Group, local: SiteId) -> StoreResult<()> {
     const WRITE: &str = "INSERT INTO consistency_groups (id, protection_group_id, volume_type_name, backend_name, \
          primary_cg_id, secondary_cg_id, status, volume_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    sqlx::query("DELETE FROM consistency_groups WHERE protection_group_id = ?")
+    query("DELETE FROM consistency_groups WHERE protection_group_id = ?")
         .bind(group.id().to_string())
         .execute(&mut *connection)
         .await
         .map_err(unavailable)?;
     let document = &group.document;
     let cg = &group.consistency_group;
-    sqlx::query(WRITE)
+    query(WRITE)
         .bind(cg.id.to_string())
         .bind(group.id().to_string())
         .bind(
@@ -102,10 +93,10 @@ async fn consistency_group(
     Ok(())
 }
 
-async fn members(connection: &mut SqliteConnection, group: &Group) -> StoreResult<()> {
+async fn members(connection: &mut Connection, group: &Group) -> StoreResult<()> {
     const WRITE: &str = "INSERT INTO pg_members (id, protection_group_id, position, instance_id, instance_name, status, \
          error_message, volume_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-    sqlx::query("DELETE FROM pg_members WHERE protection_group_id = ?")
+    query("DELETE FROM pg_members WHERE protection_group_id = ?")
         .bind(group.id().to_string())
         .execute(&mut *connection)
         .await
@@ -115,7 +106,7 @@ async fn members(connection: &mut SqliteConnection, group: &Group) -> StoreResul
             .member_states
             .get(&member.id)
             .and_then(|state| state.reason.as_deref());
-        sqlx::query(WRITE)
+        query(WRITE)
             .bind(member.id.to_string())
             .bind(group.id().to_string())
             .bind(number(position)?)
@@ -135,11 +126,11 @@ async fn members(connection: &mut SqliteConnection, group: &Group) -> StoreResul
     Ok(())
 }
 
-async fn volumes(connection: &mut SqliteConnection, group: &Group, member: &Member) -> StoreResult<()> {
+async fn volumes(connection: &mut Connection, group: &Group, member: &Member) -> StoreResult<()> {
     const WRITE: &str = "INSERT INTO cg_volumes (consistency_group_id, member_id, position, volume_id, array_name, \
          device, boot, size_gb) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     for (position, volume) in member.volumes.iter().enumerate() {
-        sqlx::query(WRITE)
+        query(WRITE)
             .bind(group.consistency_group.id.to_string())
             .bind(member.id.to_string())
             .bind(number(position)?)
@@ -157,21 +148,19 @@ async fn volumes(connection: &mut SqliteConnection, group: &Group, member: &Memb
 
 /// A token is for one array of one policy: another policy, site or URL drops it, so that nobody can have a
 /// token sent to an address of his choice. Where a secret of the site's Barbican is named instead, no token stays here.
-async fn policy(connection: &mut SqliteConnection, group: &Group, policy: &Policy) -> StoreResult<()> {
+async fn policy(connection: &mut Connection, group: &Group, policy: &Policy) -> StoreResult<()> {
     const OTHERS: &str = "DELETE FROM replication_policies WHERE protection_group_id = ? AND id <> ?";
-    const WRITE: &str = "INSERT INTO replication_policies (id, protection_group_id, primary_site_id, primary_fa_url, \
-         secondary_site_id, secondary_fa_url, pure_pg_name, replication_interval, rpo_minutes, status) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (id) DO UPDATE SET \
-         primary_fa_api_token = CASE WHEN ? AND primary_site_id = excluded.primary_site_id \
-             AND primary_fa_url = excluded.primary_fa_url THEN primary_fa_api_token END, \
-         secondary_fa_api_token = CASE WHEN ? AND secondary_site_id = excluded.secondary_site_id \
-             AND secondary_fa_url = excluded.secondary_fa_url THEN secondary_fa_api_token END, \
-         primary_site_id = excluded.primary_site_id, primary_fa_url = excluded.primary_fa_url, \
-         secondary_site_id = excluded.secondary_site_id, secondary_fa_url = excluded.secondary_fa_url, \
-         pure_pg_name = excluded.pure_pg_name, replication_interval = excluded.replication_interval, \
-         rpo_minutes = excluded.rpo_minutes, status = excluded.status \
-         WHERE protection_group_id = excluded.protection_group_id";
+    // The tokens come first: MariaDB sets one column after the other, and they are measured by what was there.
+    const UPDATE: &str = "UPDATE replication_policies SET \
+         primary_fa_api_token = CASE WHEN ? = 1 AND primary_site_id = ? AND primary_fa_url = ? \
+             THEN primary_fa_api_token END, \
+         secondary_fa_api_token = CASE WHEN ? = 1 AND secondary_site_id = ? AND secondary_fa_url = ? \
+             THEN secondary_fa_api_token END, \
+         primary_site_id = ?, primary_fa_url = ?, secondary_site_id = ?, secondary_fa_url = ?, pure_pg_name = ?, \
+         replication_interval = ?, rpo_minutes = ?, status = ? WHERE id = ? AND protection_group_id = ?";
+    const INSERT: &str = "INSERT INTO replication_policies (primary_site_id, primary_fa_url, secondary_site_id, \
+         secondary_fa_url, pure_pg_name, replication_interval, rpo_minutes, status, id, protection_group_id) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let ArraySide {
         site_id: primary,
         url: primary_url,
@@ -182,30 +171,39 @@ async fn policy(connection: &mut SqliteConnection, group: &Group, policy: &Polic
         url: secondary_url,
         token_secret: secondary_secret,
     } = &policy.secondary;
-    sqlx::query(OTHERS)
+    query(OTHERS)
         .bind(group.id().to_string())
         .bind(policy.id.to_string())
         .execute(&mut *connection)
         .await
         .map_err(unavailable)?;
-    let done = sqlx::query(WRITE)
-        .bind(policy.id.to_string())
-        .bind(group.id().to_string())
+    let columns = |query: Query| -> StoreResult<Query> {
+        Ok(query
+            .bind(primary.to_string())
+            .bind(primary_url)
+            .bind(secondary.to_string())
+            .bind(secondary_url)
+            .bind(&policy.pure_pg_name)
+            .bind(policy.replication_interval_seconds.map(number).transpose()?)
+            .bind(policy.rpo_minutes.map(number).transpose()?)
+            .bind(group.policy_status.map(|status| status.as_str()))
+            .bind(policy.id.to_string())
+            .bind(group.id().to_string()))
+    };
+    let update = query(UPDATE)
+        .bind(primary_secret.is_none())
         .bind(primary.to_string())
         .bind(primary_url)
-        .bind(secondary.to_string())
-        .bind(secondary_url)
-        .bind(&policy.pure_pg_name)
-        .bind(policy.replication_interval_seconds.map(number).transpose()?)
-        .bind(policy.rpo_minutes.map(number).transpose()?)
-        .bind(group.policy_status.map(|status| status.as_str()))
-        .bind(primary_secret.is_none())
         .bind(secondary_secret.is_none())
-        .execute(connection)
-        .await
-        .map_err(unavailable)?;
-    match done.rows_affected() {
-        0 => Err(StoreError::Exists(format!("policy {}", policy.id))),
-        _ => Ok(()),
+        .bind(secondary.to_string())
+        .bind(secondary_url);
+    let there = columns(update)?.execute(connection).await.map_err(unavailable)?;
+    if there == 0 {
+        let insert = columns(query(INSERT))?.execute(connection).await;
+        insert.map_err(|error| match taken(&error) {
+            Some(_) => StoreError::Exists(format!("policy {}", policy.id)),
+            None => unavailable(error),
+        })?;
     }
+    Ok(())
 }

@@ -2,10 +2,8 @@
 
 use protector_ports::StoreError;
 use protector_ports::store::{Page, StoreResult};
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
-use super::unavailable;
+use crate::database::{Database, Query, Row, query, unavailable};
 
 /// No list is longer, whatever is asked for.
 const MOST: usize = 1000;
@@ -28,18 +26,19 @@ impl<'a> Sorted<'a> {
     /// Finishes the query, whose conditions stand, and runs it.
     pub async fn fetch(
         &self,
-        pool: &SqlitePool,
+        database: &Database,
         table: &'static str,
-        mut query: QueryBuilder<Sqlite>,
-    ) -> StoreResult<Vec<SqliteRow>> {
+        mut list: Query,
+    ) -> StoreResult<Vec<Row>> {
+        let mut connection = database.read().await?;
         let (key, order, beyond) = match self.page.ascending {
             true => (self.key, "ASC", ">"),
             false => (self.key, "DESC", "<"),
         };
         if let Some(marker) = &self.page.marker {
-            let found = sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {table} WHERE id = ?")))
+            let found = query(format!("SELECT 1 FROM {table} WHERE id = ?"))
                 .bind(marker)
-                .fetch_optional(pool)
+                .fetch_optional(&mut connection)
                 .await
                 .map_err(unavailable)?;
             if found.is_none() {
@@ -48,22 +47,20 @@ impl<'a> Sorted<'a> {
                     marker.chars().take(80).collect::<String>()
                 )));
             }
-            query.push(format!(
+            list.push(&format!(
                 " AND ({key}, id) {beyond} (SELECT {key}, id FROM {table} WHERE id = "
             ));
-            query.push_bind(marker.clone()).push(")");
+            list.push_bind(marker).push(")");
         }
-        query.push(format!(" ORDER BY {key} {order}, id {order} LIMIT "));
+        list.push(&format!(" ORDER BY {key} {order}, id {order} LIMIT "));
         let limit = self.page.limit.unwrap_or(MOST).min(MOST);
-        query.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        query.build().fetch_all(pool).await.map_err(unavailable)
+        list.push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        list.fetch_all(&mut connection).await.map_err(unavailable)
     }
 }
 
-pub fn equal(query: &mut QueryBuilder<Sqlite>, column: &'static str, value: Option<&str>) {
+pub fn equal(list: &mut Query, column: &'static str, value: Option<&str>) {
     if let Some(value) = value {
-        query
-            .push(format!(" AND {column} = "))
-            .push_bind(value.to_owned());
+        list.push(&format!(" AND {column} = ")).push_bind(value);
     }
 }

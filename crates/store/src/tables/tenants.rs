@@ -2,12 +2,12 @@
 
 use protector_domain::{TenantMapping, TenantMappingId};
 use protector_ports::{StoreError, store::StoreResult};
-use sqlx::sqlite::SqliteRow;
 
-use super::{Columns, SqliteStore, refers_to_nothing, taken, unavailable};
 use crate::columns::{id, time, time_text};
+use crate::database::{Row, query, refers_to_nothing, taken, unavailable};
+use crate::store::SqlStore;
 
-fn mapping(row: &SqliteRow) -> StoreResult<TenantMapping> {
+fn mapping(row: &Row) -> StoreResult<TenantMapping> {
     Ok(TenantMapping {
         id: id(&row.text("id")?)?,
         local_tenant: id(&row.text("local_tenant")?)?,
@@ -18,18 +18,18 @@ fn mapping(row: &SqliteRow) -> StoreResult<TenantMapping> {
     })
 }
 
-impl SqliteStore {
-    pub(super) async fn mapping_insert(&self, mapping: &TenantMapping) -> StoreResult<()> {
+impl SqlStore {
+    pub(crate) async fn mapping_insert(&self, mapping: &TenantMapping) -> StoreResult<()> {
         const INSERT: &str = "INSERT INTO tenant_mappings (id, local_tenant, remote_site_id, remote_tenant, description, \
              created_at) VALUES (?, ?, ?, ?, ?, ?)";
-        let done = sqlx::query(INSERT)
+        let done = query(INSERT)
             .bind(mapping.id.to_string())
             .bind(mapping.local_tenant.as_str())
             .bind(mapping.remote_site.to_string())
             .bind(mapping.remote_tenant.as_str())
             .bind(&mapping.description)
             .bind(time_text(mapping.created_at))
-            .execute(&self.writes)
+            .execute(&mut self.database.write().await?)
             .await;
         match done {
             Ok(_) => Ok(()),
@@ -47,21 +47,21 @@ impl SqliteStore {
         }
     }
 
-    pub(super) async fn mapping_delete(&self, id: TenantMappingId) -> StoreResult<()> {
-        let done = sqlx::query("DELETE FROM tenant_mappings WHERE id = ?")
+    pub(crate) async fn mapping_delete(&self, id: TenantMappingId) -> StoreResult<()> {
+        let done = query("DELETE FROM tenant_mappings WHERE id = ?")
             .bind(id.to_string())
-            .execute(&self.writes)
+            .execute(&mut self.database.write().await?)
             .await
             .map_err(unavailable)?;
-        match done.rows_affected() {
+        match done {
             0 => Err(StoreError::Missing(format!("tenant mapping {id}"))),
             _ => Ok(()),
         }
     }
 
-    pub(super) async fn mapping_list(&self) -> StoreResult<Vec<TenantMapping>> {
-        let rows = sqlx::query("SELECT * FROM tenant_mappings ORDER BY created_at, id")
-            .fetch_all(&self.reads)
+    pub(crate) async fn mapping_list(&self) -> StoreResult<Vec<TenantMapping>> {
+        let rows = query("SELECT * FROM tenant_mappings ORDER BY created_at, id")
+            .fetch_all(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         rows.iter().map(mapping).collect()

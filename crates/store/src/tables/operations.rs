@@ -4,14 +4,14 @@ use protector_domain::{Operation, OperationId, ProjectId};
 use protector_ports::StoreError;
 use protector_ports::store::{OperationFilter, Page, StoreResult};
 use protector_saga::Claim;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::page::{self, Sorted};
-use super::{Columns, SqliteStore, sagas, unavailable};
+use super::sagas;
 use crate::columns::{id, json, json_text, maybe_time, time, time_text, unsigned, word};
+use crate::database::{Connection, Query, Row, query, taken, unavailable};
+use crate::store::SqlStore;
 
-fn operation(row: &SqliteRow) -> StoreResult<Operation> {
+fn operation(row: &Row) -> StoreResult<Operation> {
     let text = row.text("id")?;
     let what = |column: &str| format!("{column} of operation {text}");
     Ok(Operation {
@@ -38,29 +38,47 @@ fn operation(row: &SqliteRow) -> StoreResult<Operation> {
 }
 
 /// Inserts the operation, or brings its row up to date. What it is about never changes.
-pub async fn write(connection: &mut SqliteConnection, operation: &Operation) -> StoreResult<()> {
-    const WRITE: &str = "INSERT INTO dr_operations (id, protection_group_id, project_id, operation_type, status, outcome, \
-         waiting_for, progress, current_step, source_site_id, target_site_id, created_at, started_at, completed_at, \
-         error_message, steps_completed, steps_failed, steps, result_data) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (id) DO UPDATE SET status = excluded.status, outcome = excluded.outcome, \
-         waiting_for = excluded.waiting_for, progress = excluded.progress, current_step = excluded.current_step, \
-         started_at = excluded.started_at, completed_at = excluded.completed_at, error_message = excluded.error_message, \
-         steps_completed = excluded.steps_completed, steps_failed = excluded.steps_failed, steps = excluded.steps, \
-         result_data = excluded.result_data";
-    sqlx::query(WRITE)
-        .bind(operation.id.to_string())
+pub async fn write(connection: &mut Connection, operation: &Operation) -> StoreResult<()> {
+    const INSERT: &str = "INSERT INTO dr_operations (status, outcome, waiting_for, progress, current_step, started_at, \
+         completed_at, error_message, steps_completed, steps_failed, steps, result_data, id, protection_group_id, \
+         project_id, operation_type, source_site_id, target_site_id, created_at) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    if update(connection, operation).await? {
+        return Ok(());
+    }
+    bind_columns(query(INSERT), operation)?
         .bind(operation.group_id.to_string())
         .bind(operation.project_id.as_str())
         .bind(operation.operation_type.as_str())
+        .bind(operation.source_site_id.to_string())
+        .bind(operation.target_site_id.to_string())
+        .bind(time_text(operation.created_at))
+        .execute(connection)
+        .await
+        .map_err(|error| match taken(&error) {
+            Some(_) => StoreError::Exists(format!("operation {}", operation.id)),
+            None => unavailable(error),
+        })?;
+    Ok(())
+}
+
+/// Answers whether there is such an operation.
+async fn update(connection: &mut Connection, operation: &Operation) -> StoreResult<bool> {
+    const UPDATE: &str = "UPDATE dr_operations SET status = ?, outcome = ?, waiting_for = ?, progress = ?, \
+         current_step = ?, started_at = ?, completed_at = ?, error_message = ?, steps_completed = ?, steps_failed = ?, \
+         steps = ?, result_data = ? WHERE id = ?";
+    let done = bind_columns(query(UPDATE), operation)?.execute(connection).await;
+    Ok(done.map_err(unavailable)? > 0)
+}
+
+/// The columns that both statements set, in their order, and the id.
+fn bind_columns(query: Query, operation: &Operation) -> StoreResult<Query> {
+    Ok(query
         .bind(operation.status.as_str())
         .bind(operation.outcome.map(|outcome| outcome.as_str()))
         .bind(&operation.waiting_for)
         .bind(i64::from(operation.progress))
         .bind(&operation.current_step)
-        .bind(operation.source_site_id.to_string())
-        .bind(operation.target_site_id.to_string())
-        .bind(time_text(operation.created_at))
         .bind(operation.started_at.map(time_text))
         .bind(operation.completed_at.map(time_text))
         .bind(&operation.error_message)
@@ -68,10 +86,7 @@ pub async fn write(connection: &mut SqliteConnection, operation: &Operation) -> 
         .bind(json_text(&operation.steps_failed)?)
         .bind(json_text(&operation.steps)?)
         .bind(json_text(&operation.result_data)?)
-        .execute(connection)
-        .await
-        .map_err(unavailable)?;
-    Ok(())
+        .bind(operation.id.to_string()))
 }
 
 const SORT_KEYS: &[&str] = &[
@@ -84,44 +99,38 @@ const SORT_KEYS: &[&str] = &[
     "completed_at",
 ];
 
-impl SqliteStore {
-    pub(super) async fn operation_update(
+impl SqlStore {
+    pub(crate) async fn operation_update(
         &self,
         operation: &Operation,
         claim: Option<&Claim>,
     ) -> StoreResult<()> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.database.begin().await?;
         if let Some(claim) = claim {
             sagas::require(&mut transaction, claim).await?;
         }
-        let found = sqlx::query("SELECT 1 FROM dr_operations WHERE id = ?")
-            .bind(operation.id.to_string())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(unavailable)?;
-        if found.is_none() {
+        if !update(&mut transaction, operation).await? {
             return Err(StoreError::Missing(format!("operation {}", operation.id)));
         }
-        write(&mut transaction, operation).await?;
-        transaction.commit().await.map_err(unavailable)
+        transaction.commit().await
     }
 
-    pub(super) async fn operation_get(&self, id: OperationId) -> StoreResult<Option<Operation>> {
-        let row = sqlx::query("SELECT * FROM dr_operations WHERE id = ?")
+    pub(crate) async fn operation_get(&self, id: OperationId) -> StoreResult<Option<Operation>> {
+        let row = query("SELECT * FROM dr_operations WHERE id = ?")
             .bind(id.to_string())
-            .fetch_optional(&self.reads)
+            .fetch_optional(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;
         row.as_ref().map(operation).transpose()
     }
 
-    pub(super) async fn operation_list(
+    pub(crate) async fn operation_list(
         &self,
         filter: &OperationFilter,
         page: &Page,
     ) -> StoreResult<Vec<Operation>> {
         let sorted = Sorted::new(page, SORT_KEYS)?;
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM dr_operations WHERE 1 = 1");
+        let mut query = query("SELECT * FROM dr_operations WHERE 1 = 1");
         let group = filter.group.map(|group| group.to_string());
         page::equal(
             &mut query,
@@ -131,7 +140,7 @@ impl SqliteStore {
         page::equal(&mut query, "protection_group_id", group.as_deref());
         page::equal(&mut query, "status", filter.status.as_deref());
         page::equal(&mut query, "operation_type", filter.operation_type.as_deref());
-        let rows = sorted.fetch(&self.reads, "dr_operations", query).await?;
+        let rows = sorted.fetch(&self.database, "dr_operations", query).await?;
         rows.iter().map(operation).collect()
     }
 }
