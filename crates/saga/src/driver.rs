@@ -39,6 +39,7 @@ pub struct StepFailure {
 }
 
 /// What a step is told when it runs.
+#[derive(Clone)]
 pub struct StepContext<'a> {
     pub saga: SagaId,
     pub step: &'a str,

@@ -3,5 +3,6 @@
 mod behaviour;
 mod crashes;
 mod engine;
+mod failpoints;
 mod properties;
 mod world;
