@@ -27,6 +27,8 @@ mod parse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::sync::{RwLock, RwLockReadGuard};
+
 use crate::engine::Planner;
 use crate::event::Event;
 use crate::journal::Journal;
@@ -81,6 +83,8 @@ pub struct Failpoints {
     points: Arc<[Failpoint]>,
     /// Stops the whole process until somebody lets it go on.
     stop: fn(),
+    /// Held while something is written to the database.
+    writing: Arc<RwLock<()>>,
 }
 
 impl Failpoints {
@@ -90,6 +94,7 @@ impl Failpoints {
         Ok(Failpoints {
             points: points.into(),
             stop,
+            writing: Arc::default(),
         })
     }
 
@@ -107,6 +112,17 @@ impl Failpoints {
             planner,
             failpoints: self.clone(),
         })
+    }
+
+    /// Stops the process, but never in the middle of a write: a file's lock would sleep with it, and nobody else
+    /// could take the work over before it is let go on.
+    async fn stop(&self) {
+        let _nobody_writes = self.writing.write().await;
+        (self.stop)();
+    }
+
+    async fn writes(&self) -> RwLockReadGuard<'_, ()> {
+        self.writing.read().await
     }
 
     /// What is to happen here now.

@@ -20,6 +20,13 @@ pub(super) struct FailingJournal {
     pub failpoints: Failpoints,
 }
 
+impl FailingJournal {
+    async fn write(&self, claim: &Claim, events: &[Event]) -> Result<Vec<Record>, JournalError> {
+        let _writing = self.failpoints.writes().await;
+        self.journal.append(claim, events).await
+    }
+}
+
 #[async_trait]
 impl Journal for FailingJournal {
     async fn claim(
@@ -28,14 +35,17 @@ impl Journal for FailingJournal {
         lease: Duration,
         limit: usize,
     ) -> Result<Vec<(SagaHeader, Claim)>, JournalError> {
+        let _writing = self.failpoints.writes().await;
         self.journal.claim(owner, lease, limit).await
     }
 
     async fn renew(&self, owner: &Owner, lease: Duration) -> Result<Vec<SagaId>, JournalError> {
+        let _writing = self.failpoints.writes().await;
         self.journal.renew(owner, lease).await
     }
 
     async fn release(&self, owner: &Owner) -> Result<(), JournalError> {
+        let _writing = self.failpoints.writes().await;
         self.journal.release(owner).await
     }
 
@@ -44,23 +54,22 @@ impl Journal for FailingJournal {
     }
 
     async fn append(&self, claim: &Claim, events: &[Event]) -> Result<Vec<Record>, JournalError> {
-        let stop = self.failpoints.stop;
         match self.failpoints.hit_line(events) {
             Some((_, Action::Error)) => Err(failed("refused")),
             Some((_, Action::Lost)) => {
-                self.journal.append(claim, events).await?;
+                self.write(claim, events).await?;
                 Err(failed("lost"))
             }
             Some((Point::BeforeIntent, Action::Stop)) => {
-                stop();
-                self.journal.append(claim, events).await
+                self.failpoints.stop().await;
+                self.write(claim, events).await
             }
             Some((_, Action::Stop)) => {
-                let written = self.journal.append(claim, events).await?;
-                stop();
+                let written = self.write(claim, events).await?;
+                self.failpoints.stop().await;
                 Ok(written)
             }
-            _ => self.journal.append(claim, events).await,
+            _ => self.write(claim, events).await,
         }
     }
 
@@ -115,17 +124,17 @@ impl FailingSteps {
 
     /// Hits the call before and after it has its effect.
     async fn call(&self, undo: bool, context: StepContext<'_>) -> Result<Value, StepFailure> {
-        if self.hit(undo, &context, Point::BeforeCall)? == Some(Action::Twice) {
+        if self.hit(undo, &context, Point::BeforeCall).await? == Some(Action::Twice) {
             self.once(undo, context.clone()).await?;
         }
         let given = self.once(undo, context.clone()).await?;
-        match self.hit(undo, &context, Point::AfterCall)? {
+        match self.hit(undo, &context, Point::AfterCall).await? {
             Some(Action::Twice) => self.once(undo, context).await,
             _ => Ok(given),
         }
     }
 
-    fn hit(
+    async fn hit(
         &self,
         undo: bool,
         context: &StepContext<'_>,
@@ -133,7 +142,7 @@ impl FailingSteps {
     ) -> Result<Option<Action>, StepFailure> {
         let action = self.failpoints.hit(undo, context.step, point);
         if action == Some(Action::Stop) {
-            (self.failpoints.stop)();
+            self.failpoints.stop().await;
         }
         match action.and_then(|action| failure(context.step, point, action)) {
             Some(failure) => Err(failure),
@@ -174,10 +183,12 @@ impl Steps for FailingSteps {
     }
 
     async fn progressed(&self, state: &State) {
+        let _writing = self.failpoints.writes().await;
         self.steps.progressed(state).await;
     }
 
     async fn settle(&self, state: &State, outcome: SagaOutcome) -> Result<(), StepFailure> {
+        let _writing = self.failpoints.writes().await;
         self.steps.settle(state, outcome).await
     }
 }
