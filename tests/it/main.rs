@@ -8,7 +8,6 @@ mod bad_luck;
 mod barbican;
 mod control;
 mod groups;
-mod harness;
 mod kill;
 mod lost_snapshots;
 mod operations;
@@ -23,3 +22,5 @@ mod storage;
 mod takeover;
 mod trusts;
 mod used_up;
+
+use protector_tests as harness;
