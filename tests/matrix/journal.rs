@@ -48,10 +48,7 @@ pub enum Rest {
 impl Journal {
     /// Of the one saga that is under way.
     pub async fn open(database: &Path) -> Result<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(database)
-            .busy_timeout(Duration::from_secs(10));
-        let mut database = options.connect().await?;
+        let mut database = connect(database).await?;
         let rows = sqlx::query("SELECT id, params FROM sagas WHERE state = 'live'")
             .fetch_all(&mut database)
             .await?;
@@ -206,6 +203,29 @@ impl Journal {
         members
             .filter_map(|member| member["id"].as_str().map(str::to_owned))
             .collect()
+    }
+}
+
+async fn connect(database: &Path) -> Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new()
+        .filename(database)
+        .busy_timeout(Duration::from_secs(10));
+    Ok(options.connect().await?)
+}
+
+/// Until no saga is under way in a database.
+pub async fn idle(database: &Path, patience: Duration) -> Result<()> {
+    let end = Instant::now() + patience;
+    let mut database = connect(database).await?;
+    loop {
+        let row = sqlx::query("SELECT COUNT(*) FROM sagas WHERE state = 'live'")
+            .fetch_one(&mut database)
+            .await?;
+        if row.get::<i64, _>(0) == 0 {
+            return Ok(database.close().await?);
+        }
+        ensure!(Instant::now() < end, "something is always under way");
+        sleep(INTERVAL).await;
     }
 }
 

@@ -68,6 +68,15 @@ impl Kind {
         )
     }
 
+    /// What belongs to the other site's own part of it.
+    pub fn elsewhere(self) -> &'static [&'static str] {
+        match (self.needs_both(), self.place()) {
+            (false, _) => &[],
+            (true, Place::A) => &["site-b/", "fa-b/"],
+            (true, Place::B) => &["site-a/", "fa-a/"],
+        }
+    }
+
     /// What has to be there before.
     pub async fn prepare(self, stack: &Stack, pair: &Pair) -> Result<Scene> {
         let mut scene = Scene::default();

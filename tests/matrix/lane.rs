@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::cell::Course;
 use crate::engine::Engine;
-use crate::journal::{Journal, Rest};
+use crate::journal::{self, Journal, Rest};
 use crate::judge::{self, Effect};
 use crate::kind::{Kind, Place};
 
 /// Where nothing was ordered yet.
 const BASE: &str = "base";
 /// How long an operation may take that nobody disturbs any more.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(25);
 
 pub struct Lane {
     pub stack: Stack,
@@ -133,6 +133,9 @@ impl Lane {
         }
         let pair: Pair = self.stack.pair("demo").await?;
         let scene = kind.prepare(&self.stack, &pair).await?;
+        for site in [&self.stack.a, &self.stack.b] {
+            journal::idle(&site.database(), PATIENCE).await?;
+        }
         for site in [&mut self.stack.a, &mut self.stack.b] {
             if let Some(engine) = site.engine.take() {
                 engine.kill().await?;
@@ -173,8 +176,11 @@ impl Lane {
         let list = failpoints.map(|step| format!("{}@before-call=error", journal.long(step)));
         let engine = Engine::start(self.site(kind.place()), "engine-1.out", list.as_deref())?;
         let rest = journal.at_rest(PATIENCE).await?;
-        if let (Some(peer), Rest::Ended(_)) = (peer, &rest) {
-            peer.end().await?;
+        if let Some(mut peer) = peer {
+            if rest == Rest::Ended("completed".to_owned()) {
+                peer.at_rest().await?;
+            }
+            peer.close().await?;
         }
         engine.kill().await?;
         let lines = journal.lines().await?;
@@ -231,12 +237,16 @@ impl Peer {
         })
     }
 
-    /// Once it has done its part.
-    pub async fn end(mut self) -> Result<()> {
+    /// Until it has done its part.
+    pub async fn at_rest(&mut self) -> Result<()> {
         self.journal
             .at_rest(PATIENCE)
             .await
             .context("at the other site")?;
+        Ok(())
+    }
+
+    pub async fn close(self) -> Result<()> {
         self.engine.kill().await?;
         self.journal.close().await
     }

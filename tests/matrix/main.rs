@@ -148,6 +148,10 @@ async fn work(mut lane: Lane, queue: &Mutex<VecDeque<Cell>>, report: &Mutex<Repo
                 _ => break outcome,
             }
         };
+        if outcome.is_err() {
+            // Nobody knows what still runs there.
+            lane = Lane::start().await?;
+        }
         report
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,7 @@ use crate::cell::{Blow, Cell};
 use crate::engine::Engine;
 use crate::journal::{Journal, Rest};
 use crate::judge::{self, Effect, Verdict};
-use crate::lane::{Lane, PATIENCE};
+use crate::lane::{Lane, PATIENCE, Peer};
 
 /// What came of a cell.
 pub struct Outcome {
@@ -28,13 +28,44 @@ const RESUMED_WITHIN_MS: f64 = 5000.0;
 
 pub async fn run(lane: &mut Lane, cell: &Cell) -> Result<Outcome> {
     lane.ready(cell.kind).await?;
-    let (mut journal, peer) = lane.begin(cell.kind).await?;
-    let site = lane.site(cell.kind.place());
-    let engine = Engine::start(site, "engine-1.out", Some(&failpoints(cell, &journal)))?;
+    let (mut journal, mut peer) = lane.begin(cell.kind).await?;
+    let ended = strike(lane, cell, &mut journal, &mut peer).await;
+    // The databases are exchanged next: nobody may have them open.
+    if let Some(peer) = peer {
+        peer.close().await?;
+    }
+    let ended = match ended {
+        Ok((outcome, waited)) => told(cell, &mut journal, &outcome.ended, waited)
+            .await
+            .map(|findings| (outcome, findings)),
+        Err(error) => Err(error),
+    };
+    journal.close().await?;
+    let (mut outcome, findings) = ended?;
+    outcome.verdict = judge(lane, cell, &outcome.ended).await?;
+    outcome.verdict.findings.extend(findings);
+    if let Some(late) = outcome.resumed_ms.filter(|took| *took > RESUMED_WITHIN_MS) {
+        outcome
+            .verdict
+            .findings
+            .push(format!("resumed after {late:.0} ms"));
+    }
+    Ok(outcome)
+}
+
+/// The blow, and the end that it comes to.
+async fn strike(
+    lane: &Lane,
+    cell: &Cell,
+    journal: &mut Journal,
+    peer: &mut Option<Peer>,
+) -> Result<(Outcome, bool)> {
+    let list = failpoints(cell, journal);
+    let engine = Engine::start(lane.site(cell.kind.place()), "engine-1.out", Some(&list))?;
     let mut run = Run {
         lane,
         cell,
-        journal: &mut journal,
+        journal,
         resumed_ms: None,
         waited: false,
         lease_lost: false,
@@ -45,24 +76,20 @@ pub async fn run(lane: &mut Lane, cell: &Cell) -> Result<Outcome> {
         Blow::Error | Blow::Lost | Blow::Twice => run.fail(engine).await,
     }?;
     let (resumed_ms, waited, lease_lost) = (run.resumed_ms, run.waited, run.lease_lost);
-    if let Some(peer) = peer {
-        peer.end().await?;
+    // Who waits for something that was taken back here waits until somebody comes back for it.
+    if let Some(peer) = peer
+        && ended == "completed"
+    {
+        peer.at_rest().await?;
     }
-    let mut verdict = judge(lane, cell, &ended).await?;
-    verdict
-        .findings
-        .extend(told(cell, &mut journal, &ended, waited).await?);
-    if let Some(late) = resumed_ms.filter(|took| *took > RESUMED_WITHIN_MS) {
-        verdict.findings.push(format!("resumed after {late:.0} ms"));
-    }
-    journal.close().await?;
-    Ok(Outcome {
+    let outcome = Outcome {
         ended,
         waited,
         resumed_ms,
-        verdict,
+        verdict: Verdict::default(),
         lease_lost,
-    })
+    };
+    Ok((outcome, waited))
 }
 
 fn failpoints(cell: &Cell, journal: &Journal) -> String {
@@ -171,7 +198,7 @@ async fn judge(lane: &mut Lane, cell: &Cell, ended: &str) -> Result<Verdict> {
             let effect = Effect::of(&ready.before, &after, &ready.known);
             judge::completed(&effect, &ready.effect, &after)
         }
-        _ => judge::taken_back(&ready.before, &after),
+        _ => judge::taken_back(&ready.before, &after, cell.kind.elsewhere()),
     })
 }
 
