@@ -123,13 +123,18 @@ impl FailingSteps {
     }
 
     /// Hits the call before and after it has its effect.
-    async fn call(&self, undo: bool, context: StepContext<'_>) -> Result<Value, StepFailure> {
+    async fn call(&self, undo: bool, mut context: StepContext<'_>) -> Result<Value, StepFailure> {
         if self.hit(undo, &context, Point::BeforeCall).await? == Some(Action::Twice) {
             self.once(undo, context.clone()).await?;
+            // The next attempt, as it is whenever a step runs again.
+            context.attempt += 1;
         }
         let given = self.once(undo, context.clone()).await?;
         match self.hit(undo, &context, Point::AfterCall).await? {
-            Some(Action::Twice) => self.once(undo, context).await,
+            Some(Action::Twice) => {
+                context.attempt += 1;
+                self.once(undo, context).await
+            }
             _ => Ok(given),
         }
     }
@@ -180,6 +185,10 @@ impl Steps for FailingSteps {
 
     async fn undo(&self, context: StepContext<'_>) -> Result<(), StepFailure> {
         self.call(true, context).await.map(drop)
+    }
+
+    async fn sweep(&self, context: StepContext<'_>) -> Result<(), StepFailure> {
+        self.steps.sweep(context).await
     }
 
     async fn progressed(&self, state: &State) {

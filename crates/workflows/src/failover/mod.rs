@@ -26,6 +26,7 @@ mod progress;
 mod settle;
 mod stand_in;
 mod storage;
+mod sweep;
 mod trouble;
 mod unplanned;
 
@@ -293,6 +294,10 @@ impl Steps for Failover {
             // These only look, or are taken back together with the step before.
             _ => Ok(()),
         }
+    }
+
+    async fn sweep(&self, context: StepContext<'_>) -> Result<(), StepFailure> {
+        self.sweep_late(&context).await
     }
 
     async fn progressed(&self, state: &State) {
