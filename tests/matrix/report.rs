@@ -38,6 +38,10 @@ impl Tally {
         self
     }
 
+    fn is_good(&self) -> bool {
+        self.stuck + self.wrong + self.orphans + self.duplicates == 0
+    }
+
     fn columns(&self) -> [String; 9] {
         let Self {
             cells,
@@ -117,8 +121,7 @@ impl Report {
     }
 
     pub fn is_good(&self) -> bool {
-        let total = self.total();
-        total.stuck + total.wrong + total.orphans + total.duplicates == 0
+        self.total().is_good()
     }
 
     pub fn lines(&self) -> String {
@@ -142,6 +145,11 @@ impl Report {
             "waiting_for_operator": total.waiting, "orphans": total.orphans, "duplicates": total.duplicates,
             "stuck": total.stuck + total.wrong, "seconds": self.seconds.round(), "max_resume_ms": total.max_resume_ms.round()
         });
+        // For the test command: one line for each operation, as the tests that they are.
+        for (kind, tally) in &self.kinds {
+            let test = format!("crash_matrix_{}", kind.name().replace('-', "_"));
+            let _ = writeln!(text, "{}", json!({"test": test, "passed": tally.is_good()}));
+        }
         let _ = writeln!(text, "{line}");
         text
     }
