@@ -19,6 +19,7 @@ mod secrets;
 mod settings;
 mod sites;
 mod storage;
+mod systemd;
 mod takeover;
 mod trusts;
 mod used_up;

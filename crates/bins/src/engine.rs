@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
-use crate::{parts, start};
+use crate::{parts, start, systemd};
 
 /// What is to go wrong in this process: see [`protector_saga::failpoint`].
 const FAILPOINTS: &str = "PROTECTOR_FAILPOINTS";
@@ -67,10 +67,12 @@ async fn run(config: &Config) -> Result<()> {
     let ending = stop.clone();
     tokio::spawn(async move {
         start::asked_to_stop().await;
+        systemd::stopping();
         ending.cancel();
     });
     let recording = tokio::spawn(recorder.run(stop.clone()));
-    let engine = Engine::new(driver, planner);
+    let engine = Engine::new(driver, planner).with_pulse(systemd::alive);
+    check_watchdog(lease(config));
     let listener = broker.map(|broker| {
         tracing::info!("woken through the broker at {broker}; the database is looked at all the same");
         let waker = engine.waker();
@@ -80,6 +82,7 @@ async fn run(config: &Config) -> Result<()> {
         )
     });
     tracing::info!(site = %local, %owner, "protector-engine works");
+    systemd::ready();
     engine.run(stop).await;
     // What it was reading is read again after the next start.
     recording.abort();
@@ -95,6 +98,18 @@ fn lease(config: &Config) -> Duration {
     match config.get(&opt::LEASE_MS) {
         Some(millis) => Duration::from_millis(millis.unsigned_abs()),
         None => Duration::from_secs(config.get(&opt::LEASE).unsigned_abs()),
+    }
+}
+
+/// The claims are renewed three times a lease, and each time systemd is told: more often it can't be.
+fn check_watchdog(lease: Duration) {
+    let often = lease / 3;
+    if let Some(watchdog) = systemd::watchdog().filter(|watchdog| *watchdog < often * 2) {
+        tracing::warn!(
+            "systemd's watchdog wants a sign every {watchdog:?}, but with this lease it gets one every {often:?}: set WatchdogSec \
+             in the unit to {:?} or more, or [engine] lease_seconds to less",
+            often * 2
+        );
     }
 }
 

@@ -6,5 +6,6 @@ pub mod manage;
 pub mod options;
 mod parts;
 mod start;
+mod systemd;
 
 pub use start::{Files, log, run};

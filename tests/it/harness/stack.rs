@@ -113,6 +113,13 @@ impl Site {
         Program::start_with("protector-engine", &["--config-file", &conf], log, variables)
     }
 
+    /// An api with these variables in its environment.
+    pub fn api_with(&self, variables: &[(&str, &str)]) -> Result<Program> {
+        let conf = self.conf.to_string_lossy();
+        let log = self.directory.join("protector-api.out");
+        Program::start_with("protector-api", &["--config-file", &conf], &log, variables)
+    }
+
     /// Start its api alone.
     pub async fn start_api(&mut self) -> Result<()> {
         self.api = Some(self.program("protector-api")?);
