@@ -5,4 +5,5 @@ mod crashes;
 mod engine;
 mod failpoints;
 mod properties;
+mod sweep;
 mod world;
