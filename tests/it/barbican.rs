@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::harness::{Pair, Session, Stack, names, text};
-use crate::takeover::replicated;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -143,7 +142,7 @@ async fn a11_barbican_can_hold_the_tokens() -> Result<()> {
     let ended = pair.ended(&shop, &operation).await?;
     assert_eq!(ended["outcome"], "completed", "{ended:#}");
 
-    replicated(&stack).await?;
+    stack.replicated().await?;
     stack.lose_site_a().await?;
     // What was in memory only is gone, and site-b's own Barbican alone is asked.
     stack.b.restart().await?;

@@ -122,22 +122,7 @@ async fn t5_a_bundle_that_was_changed_on_its_way_changes_nothing() -> Result<()>
 
 /// Delete a group on both sites and wait until it is gone.
 async fn delete(pair: &Pair, id: &str) -> Result<()> {
-    use base64::Engine as _;
-    let path = format!("/protection-groups/{id}");
-    let end = Instant::now() + Duration::from_secs(30);
-    let answer = loop {
-        let answer = pair.change(id, Method::DELETE, &path, None).await?;
-        // A change that is still being worked on comes first.
-        if answer.status != 409 || Instant::now() > end {
-            break answer.ok(202)?;
-        }
-        sleep(Duration::from_millis(100)).await;
-    };
-    let tombstone = base64::engine::general_purpose::STANDARD.encode(answer["tombstone"].to_string());
-    let url = format!("{}{path}", pair.there.base());
-    let header = [("X-Protector-Deleted", tombstone.as_str())];
-    let told = pair.there.ask(Method::DELETE, &url, &header, None).await?;
-    ensure!(told.status.is_success(), "{told:?}");
+    pair.delete(id).await?;
     for side in [pair, &pair.reversed()] {
         side.until("/protection-groups", "protection_groups", |groups| {
             !groups

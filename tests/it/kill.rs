@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::harness::protection::Group;
-use crate::harness::state::differences;
+use crate::harness::state::{ALLOWED, differences};
 use crate::harness::{Pair, Stack, names, text};
-use crate::rollback::ALLOWED;
-use crate::takeover::replicated;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -54,7 +52,7 @@ async fn scene(manner: Manner) -> Result<Scene> {
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
     if manner == Manner::Unplanned {
-        replicated(&stack).await?;
+        stack.replicated().await?;
     }
     let before = stack.simulation.world().await?;
     Ok(Scene {

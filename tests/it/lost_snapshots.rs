@@ -12,7 +12,6 @@ use crate::bad_luck::{over, until_at};
 use crate::harness::setback::{as_before, brief, told};
 use crate::harness::state::differences;
 use crate::harness::{Pair, Stack, Trouble, text};
-use crate::takeover::replicated;
 
 /// Whoever administers an array, and does what he shouldn't.
 struct Hand {
@@ -153,7 +152,7 @@ async fn o2_a_snapshot_that_is_missing_or_eradicated_is_said_and_another_one_tak
     assert_eq!(ended["result_data"]["left_behind"], json!([]));
     as_before(&stack, &before, &[]).await?;
     // Two come over, and the one that was chosen goes while it is cloned.
-    replicated(&stack).await?;
+    stack.replicated().await?;
     stack.advance(Duration::from_secs(301)).await?;
     let end = Instant::now() + Duration::from_secs(20);
     while hand.snapshots("fa-a:pg-web").await?.len() < 2 {

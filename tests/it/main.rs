@@ -8,7 +8,6 @@ mod bad_luck;
 mod barbican;
 mod control;
 mod groups;
-mod harness;
 mod kill;
 mod lost_snapshots;
 mod mariadb;
@@ -21,6 +20,9 @@ mod secrets;
 mod settings;
 mod sites;
 mod storage;
+mod systemd;
 mod takeover;
 mod trusts;
 mod used_up;
+
+use protector_tests as harness;

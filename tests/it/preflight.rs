@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Pair, Stack, state, text};
-use crate::takeover::{late, replicated};
+use crate::takeover::late;
 
 /// Time goes by on the arrays.
 const CLOCKS: &[state::Allowed] = &[
@@ -46,7 +46,7 @@ async fn preflight_finds_nothing_where_all_is_well_and_changes_nothing() -> Resu
     let stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 2).await?;
-    replicated(&stack).await?;
+    stack.replicated().await?;
     let before = stack.simulation.world().await?;
     let planned = look(&pair, &group.id, "planned").await?;
     assert_eq!(
@@ -176,7 +176,7 @@ async fn preflight_of_the_survivor_asks_nobody_else_and_names_who_would_be_missi
     let mut stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
-    replicated(&stack).await?;
+    stack.replicated().await?;
     late(&stack, &pair, &group.id).await?;
     stack.silence_site_a().await?;
     // Older than the policy promises.

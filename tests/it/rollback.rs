@@ -1,6 +1,6 @@
 //! For every step before the point of no return: it fails, and afterwards everything is as it was.
 
-use crate::harness::state::{Allowed, differences};
+use crate::harness::state::{ALLOWED, differences};
 use crate::harness::{Pair, Stack, text};
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
@@ -52,42 +52,6 @@ const FAILURES: &[Failure] = &[
     at("create-keypairs", "site-b", "POST", "/os-keypairs$", 1),
     at("boot-server", "site-b", "POST", "/servers$", 2),
     at("commit", "site-b", "GET", "os-volume_attachments", 2),
-];
-
-/// What may differ although everything was taken back.
-pub const ALLOWED: &[Allowed] = &[
-    Allowed {
-        path: "fa-a/time",
-        why: "the array's clock",
-    },
-    Allowed {
-        path: "fa-b/time",
-        why: "the array's clock",
-    },
-    Allowed {
-        path: "fa-a/sequence",
-        why: "counts the writes",
-    },
-    Allowed {
-        path: "fa-b/sequence",
-        why: "counts the writes",
-    },
-    Allowed {
-        path: "fa-a/transfers",
-        why: "the array's history of what it sent",
-    },
-    Allowed {
-        path: "fa-b/transfers",
-        why: "the array's history of what it got",
-    },
-    Allowed {
-        path: "site-a/compute/servers/*/updated",
-        why: "the server was stopped and started",
-    },
-    Allowed {
-        path: "fa-b/hosts/site-b-compute-1",
-        why: "Cinder's driver names the compute host to its array at the first attachment",
-    },
 ];
 
 async fn fail(stack: &Stack, pair: &Pair, group: &str, failure: &Failure) -> Result<Vec<String>> {

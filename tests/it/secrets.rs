@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::database::sql;
 use crate::harness::refused::{SERVICES, refused_start};
 use crate::harness::{Pair, Stack, text};
-use crate::takeover::{replicated, take_over};
+use crate::takeover::take_over;
 use anyhow::{Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -185,7 +185,7 @@ async fn secrets(stack: &Stack, pair: &Pair) -> Result<Vec<(String, Vec<u8>)>> {
 /// A planned failover that fails, one that doesn't, and an unplanned one: everything that protector does with secrets.
 async fn everything(stack: &mut Stack, pair: &Pair) -> Result<()> {
     let lost = stack.protected(pair, "web", 1).await?;
-    replicated(stack).await?;
+    stack.replicated().await?;
     let group = stack.protected(pair, "api", 1).await?;
     let rule = json!({"method": "POST", "path": "/servers$", "times": 1, "action": {"kind": "status", "status": 403,
         "body": {"forbidden": {"code": 403, "message": "Not today."}}}});

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::takeover::{known, late, replicated, take_over};
+use crate::takeover::{known, late, take_over};
 
 /// The documented words.
 fn no_snapshot(volume: &str, array: &str) -> String {
@@ -89,7 +89,7 @@ async fn o8_a_member_without_snapshot_is_told_in_the_documented_words() -> Resul
     let mut stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
-    replicated(&stack).await?;
+    stack.replicated().await?;
     let late = late(&stack, &pair, &group.id).await?;
     known(&pair, &group.id).await?;
     let disks = volumes(&stack, &late).await?;

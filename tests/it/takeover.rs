@@ -8,21 +8,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-/// What was written has come over by the schedule.
-pub async fn replicated(stack: &Stack) -> Result<()> {
-    stack.advance(Duration::from_secs(301)).await?;
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let there = stack.simulation.array_state("fa-b").await?;
-        let mut arrived = there["group_snapshots"].as_array().into_iter().flatten();
-        if arrived.any(|snapshot| snapshot.to_string().contains("fa-a:pg-web")) {
-            return Ok(());
-        }
-        ensure!(Instant::now() < end, "no snapshot arrives: {there}");
-        sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// Order an unplanned failover at site-b, and follow it there.
 pub async fn take_over(pair: &Pair, group: &str) -> Result<Value> {
     let body = json!({"failover": {"type": "unplanned"}});
@@ -39,7 +24,7 @@ async fn o2_the_surviving_site_brings_the_group_up_with_the_other_one_dead() -> 
     let mut stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 2).await?;
-    replicated(&stack).await?;
+    stack.replicated().await?;
     for server in &group.servers {
         // Too late for the last snapshot.
         stack.simulation.write("site-a", server, "vda", "lost").await?;
@@ -91,7 +76,7 @@ async fn o2_nothing_is_asked_of_the_other_site() -> Result<()> {
     let mut stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
-    replicated(&stack).await?;
+    stack.replicated().await?;
     // Its own engine would ask its own cloud.
     if let Some(engine) = stack.a.engine.take() {
         engine.kill().await?;
@@ -111,7 +96,7 @@ async fn o2_a_silent_site_is_not_waited_for() -> Result<()> {
     let mut stack = Stack::configured("[engine]\nfacts_interval_seconds = 10\n").await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 2).await?;
-    replicated(&stack).await?;
+    stack.replicated().await?;
     stack.silence_site_a().await?;
     let quiet = stack.simulation.knocks("site-a", "fa-a").await?;
     let end = Instant::now() + Duration::from_secs(30);
@@ -153,7 +138,7 @@ async fn o2_who_cannot_be_brought_up_does_not_hold_the_others_up() -> Result<()>
     let mut stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
-    replicated(&stack).await?;
+    stack.replicated().await?;
     late(&stack, &pair, &group.id).await?;
     known(&pair, &group.id).await?;
     stack.lose_site_a().await?;

@@ -151,7 +151,7 @@ async fn a10_a_lost_trust_does_not_hold_up_an_unplanned_failover() -> Result<()>
     let mut stack = Stack::start().await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
-    crate::takeover::replicated(&stack).await?;
+    stack.replicated().await?;
     for trust in trusts(&stack, "site-b").await? {
         let url = format!(
             "{}/OS-TRUST/trusts/{}",

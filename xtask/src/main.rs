@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod conformance;
+mod crash_matrix;
 mod dependencies;
 mod junit;
 mod lab;
@@ -44,6 +45,8 @@ enum Command {
     /// Figures that the documents promise; each ends with one line of JSON
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Hit the engine at every point of every step of every operation; the last line is JSON
+    CrashMatrix(crash_matrix::CrashMatrix),
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
     /// Make the change that stands beside each clause, and see its tests fail
@@ -59,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Test { quick, only } => test::run(quick, &only)?,
         Command::Lab(command) => lab::run(command)?,
         Command::Bench(bench) => bench::run(bench)?,
+        Command::CrashMatrix(wanted) => crash_matrix::run(&wanted)?,
         Command::Conformance => conformance::run()?,
         Command::Mutations { clauses } => mutations::run(&clauses)?,
     };

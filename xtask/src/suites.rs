@@ -91,6 +91,13 @@ pub const SUITES: &[Suite] = &[
         run: black_box,
     },
     Suite {
+        name: "crash-matrix",
+        exists: &["tests/matrix"],
+        real: false,
+        release: true,
+        run: || command("crash-matrix", 10, &[&program("crash-matrix")?, "--tenth"]),
+    },
+    Suite {
         name: "demo",
         exists: &["crates/dev/src/demo.rs", "crates/dev/src/demo"],
         real: false,

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
-use crate::{Files, parts, start};
+use crate::{Files, parts, start, systemd};
 
 /// How long a stop waits for requests that have begun.
 const LAST_REQUESTS: Duration = Duration::from_secs(20);
@@ -117,11 +117,13 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
         .await
         .with_context(|| format!("[api] bind_host, bind_port: can't listen on {host} port {port}"))?;
     tracing::info!(site = %local, "protector-api listens on {}", listener.local_addr()?);
+    systemd::ready();
 
     let stop = CancellationToken::new();
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let late = async {
         start::asked_to_stop().await;
+        systemd::stopping();
         tracing::info!("asked to stop: requests that have begun are finished");
         stop.cancel();
         tokio::time::sleep(LAST_REQUESTS).await;

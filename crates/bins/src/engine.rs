@@ -1,5 +1,6 @@
 //! protector-engine: does the work that the database says there is.
 
+use std::env::VarError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,17 @@ use anyhow::{Context, Result};
 use protector_oslo::config::Config;
 use protector_ports::Store;
 use protector_saga::driver::Options as DriverOptions;
-use protector_saga::engine::Engine;
-use protector_saga::{Driver, Journal, Owner};
+use protector_saga::engine::{Engine, Planner};
+use protector_saga::{Driver, Failpoints, Journal, Owner};
 use protector_workflows::Recorder;
+use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
-use crate::{parts, start};
+use crate::{parts, start, systemd};
+
+/// What is to go wrong in this process: see [`protector_saga::failpoint`].
+const FAILPOINTS: &str = "PROTECTOR_FAILPOINTS";
 
 /// How long the broker may hold up a stop.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -41,14 +46,20 @@ async fn run(config: &Config) -> Result<()> {
         std::process::id(),
         uuid::Uuid::new_v4()
     ));
-    let journal: Arc<dyn Journal> = store;
-    let lease = Duration::from_secs(config.get(&opt::LEASE).unsigned_abs());
+    let recorder = Recorder::of(&workflows);
+    let (mut journal, mut planner): (Arc<dyn Journal>, Arc<dyn Planner>) = (store, Arc::new(workflows));
+    if let Some(failpoints) = failpoints()? {
+        journal = failpoints.around_journal(journal);
+        planner = failpoints.around_planner(planner);
+    }
     let driver = Driver::new(
         journal,
         owner.clone(),
         DriverOptions {
-            lease,
+            lease: lease(config),
             poll,
+            max_parallel: usize::try_from(config.get(&opt::STEPS_AT_ONCE))
+                .context("[engine] steps_at_once")?,
             ..DriverOptions::default()
         },
     );
@@ -56,10 +67,12 @@ async fn run(config: &Config) -> Result<()> {
     let ending = stop.clone();
     tokio::spawn(async move {
         start::asked_to_stop().await;
+        systemd::stopping();
         ending.cancel();
     });
-    let recorder = tokio::spawn(Recorder::of(&workflows).run(stop.clone()));
-    let engine = Engine::new(driver, Arc::new(workflows));
+    let recording = tokio::spawn(recorder.run(stop.clone()));
+    let engine = Engine::new(driver, planner).with_pulse(systemd::alive);
+    check_watchdog(lease(config));
     let listener = broker.map(|broker| {
         tracing::info!("woken through the broker at {broker}; the database is looked at all the same");
         let waker = engine.waker();
@@ -69,15 +82,56 @@ async fn run(config: &Config) -> Result<()> {
         )
     });
     tracing::info!(site = %local, %owner, "protector-engine works");
+    systemd::ready();
     engine.run(stop).await;
     // What it was reading is read again after the next start.
-    recorder.abort();
+    recording.abort();
     if let Some(listener) = listener {
         // It has been asked to stop along with the engine.
         let _ = tokio::time::timeout(GOODBYE, listener).await;
     }
     tracing::info!("protector-engine has stopped");
     Ok(())
+}
+
+fn lease(config: &Config) -> Duration {
+    match config.get(&opt::LEASE_MS) {
+        Some(millis) => Duration::from_millis(millis.unsigned_abs()),
+        None => Duration::from_secs(config.get(&opt::LEASE).unsigned_abs()),
+    }
+}
+
+/// The claims are renewed three times a lease, and each time systemd is told: more often it can't be.
+fn check_watchdog(lease: Duration) {
+    let often = lease / 3;
+    if let Some(watchdog) = systemd::watchdog().filter(|watchdog| *watchdog < often * 2) {
+        tracing::warn!(
+            "systemd's watchdog wants a sign every {watchdog:?}, but with this lease it gets one every {often:?}: set WatchdogSec \
+             in the unit to {:?} or more, or [engine] lease_seconds to less",
+            often * 2
+        );
+    }
+}
+
+/// What a test wants to go wrong in this process.
+fn failpoints() -> Result<Option<Failpoints>> {
+    let text = match std::env::var(FAILPOINTS) {
+        Ok(text) => text,
+        Err(VarError::NotPresent) => return Ok(None),
+        Err(error) => return Err(error).context(FAILPOINTS),
+    };
+    let failpoints = Failpoints::parse(&text, stop_this_process).context(FAILPOINTS)?;
+    tracing::warn!("{FAILPOINTS} is set: this engine will fail as it says, which is for tests only: {text}");
+    Ok(Some(failpoints))
+}
+
+/// Halts all of the process, and returns when somebody has let it go on (SIGCONT).
+fn stop_this_process() {
+    if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP) {
+        tracing::warn!(%error, "this process can't stop itself");
+    }
+    // The signal reaches one thread after the other; this one doesn't run ahead of it.
+    std::thread::sleep(Duration::from_millis(20));
 }
 
 fn host() -> String {

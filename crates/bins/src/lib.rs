@@ -7,5 +7,6 @@ pub mod options;
 mod parts;
 mod start;
 pub mod status;
+mod systemd;
 
 pub use start::{Files, log, run};

@@ -90,6 +90,15 @@ pub const LEASE: Opt<i64> = Opt::integer("engine", "lease_seconds")
     .min(1)
     .max(3600)
     .help("How long an engine that fell silent keeps its work before another one takes it over.");
+pub const LEASE_MS: Opt<Option<i64>> = Opt::integer("engine", "lease_ms")
+    .min(200)
+    .max(3_600_000)
+    .help("The same in milliseconds, for tests; it wins over lease_seconds.");
+pub const STEPS_AT_ONCE: Opt<i64> = Opt::integer("engine", "steps_at_once")
+    .default("16")
+    .min(1)
+    .max(1000)
+    .help("How many steps of one operation run at once.");
 pub const POLL: Opt<i64> = Opt::integer("engine", "poll_interval_ms")
     .default("1000")
     .min(50)
@@ -161,6 +170,8 @@ const OWN: &[Declaration] = &[
     *KEY_REPOSITORY.declaration(),
     *PRIVILEGED_NETWORKS.declaration(),
     *LEASE.declaration(),
+    *LEASE_MS.declaration(),
+    *STEPS_AT_ONCE.declaration(),
     *POLL.declaration(),
     *CALL_TIMEOUT.declaration(),
     *RECEIPT_TIMEOUT.declaration(),

@@ -87,7 +87,7 @@ impl Work {
 /// is read by the plan that wrote it.
 fn version_of(kind: &str) -> u32 {
     match kind {
-        "planned_failover" | "unplanned_failover" => 2,
+        "bind_arrays" | "planned_failover" | "unplanned_failover" => 2,
         _ => 1,
     }
 }
@@ -105,9 +105,9 @@ mod tests {
         assert_eq!(kind, "bind_arrays");
         assert_eq!(Work::from_parts(&kind, version, &params), Ok(work));
         assert!(
-            Work::from_parts("bind_arrays", 2, &params)
+            Work::from_parts("bind_arrays", 9, &params)
                 .unwrap_err()
-                .contains("version 2")
+                .contains("version 9")
         );
     }
 }

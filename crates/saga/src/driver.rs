@@ -8,6 +8,7 @@
 mod flight;
 mod pace;
 mod record;
+mod sweep;
 mod time;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub struct StepFailure {
 }
 
 /// What a step is told when it runs.
+#[derive(Clone)]
 pub struct StepContext<'a> {
     pub saga: SagaId,
     pub step: &'a str,
@@ -60,6 +62,11 @@ pub trait Steps: Send + Sync {
     fn dag(&self) -> &Dag;
     async fn run(&self, context: StepContext<'_>) -> Result<Value, StepFailure>;
     async fn undo(&self, context: StepContext<'_>) -> Result<(), StepFailure>;
+    /// Asked by an engine that lost its claim while the step was at work, once the new owner is done with it: removes
+    /// what the late call made and the new owner didn't adopt. `context.state` is the journal as it is by now.
+    async fn sweep(&self, _context: StepContext<'_>) -> Result<(), StepFailure> {
+        Ok(())
+    }
     /// Told after every journal write, to show progress; failures are its own business.
     async fn progressed(&self, state: &State);
     /// Brings everything outside the journal in line with the outcome; may be repeated. Only after it
@@ -154,30 +161,33 @@ impl Driver {
         steps: Arc<dyn Steps>,
         lost: CancellationToken,
     ) -> RunEnd {
-        let work = async {
-            let keeper = match Keeper::open(self.journal.clone(), claim, &header, steps.dag()).await {
-                Ok(keeper) => keeper,
-                Err(record::CantOpen::Lost) => return RunEnd::Lost,
-                Err(record::CantOpen::Refused(reason)) => return RunEnd::Refused(reason),
-            };
-            Run {
-                driver: self,
-                keeper,
-                flight: Flight::new(&self.stop),
-                steps,
-                pace: Pace::new(),
-            }
-            .finish()
-            .await
-            .unwrap_or(RunEnd::Lost)
+        let open = Keeper::open(self.journal.clone(), claim, &header, steps.dag());
+        let opened = tokio::select! {
+            biased;
+            () = lost.cancelled() => return RunEnd::Lost,
+            opened = open => opened,
         };
-        // When the claim is lost the futures of all running steps are dropped together with `work`: their
-        // results belong to nobody.
-        tokio::select! {
+        let keeper = match opened {
+            Ok(keeper) => keeper,
+            Err(record::CantOpen::Lost) => return RunEnd::Lost,
+            Err(record::CantOpen::Refused(reason)) => return RunEnd::Refused(reason),
+        };
+        let mut run = Run {
+            driver: self,
+            keeper,
+            flight: Flight::new(&self.stop),
+            steps,
+            pace: Pace::new(),
+        };
+        let end = tokio::select! {
             biased;
             () = lost.cancelled() => RunEnd::Lost,
-            end = work => end,
+            end = run.finish() => end.unwrap_or(RunEnd::Lost),
+        };
+        if end == RunEnd::Lost {
+            run.sweep().await;
         }
+        end
     }
 }
 
@@ -190,7 +200,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn finish(mut self) -> Result<RunEnd, Lost> {
+    async fn finish(&mut self) -> Result<RunEnd, Lost> {
         self.show_progress().await;
         loop {
             if self.driver.stop.is_cancelled() {

@@ -45,7 +45,10 @@ pub struct Engine {
     driver: Arc<Driver>,
     planner: Arc<dyn Planner>,
     wake: Arc<Notify>,
+    pulse: Pulse,
 }
+
+type Pulse = Box<dyn Fn() + Send + Sync>;
 
 /// Makes an engine look for work at once.
 #[derive(Clone)]
@@ -72,6 +75,16 @@ impl Engine {
             driver: Arc::new(driver),
             planner,
             wake: Arc::default(),
+            pulse: Box::new(|| {}),
+        }
+    }
+
+    /// `pulse` is called whenever the claims have been renewed, or the database has refused it. An engine whose pulse
+    /// stops loses its work to others.
+    pub fn with_pulse(self, pulse: impl Fn() + Send + Sync + 'static) -> Engine {
+        Engine {
+            pulse: Box::new(pulse),
+            ..self
         }
     }
 
@@ -169,6 +182,7 @@ impl Engine {
             }
             Err(error) => log_failure(&error, "the claims can't be renewed"),
         }
+        (self.pulse)();
     }
 }
 

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod driver;
 pub mod engine;
 pub mod event;
+pub mod failpoint;
 pub mod journal;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
@@ -24,6 +25,7 @@ pub use decide::{Action, decide};
 pub use driver::{Driver, Options, RunEnd, StepContext, StepFailure, Steps};
 pub use engine::{Engine, Planner, Waker};
 pub use event::{Event, FailureClass, Record, SagaOutcome};
+pub use failpoint::Failpoints;
 pub use journal::{Claim, Journal, JournalError, NewSaga, Owner, SagaHeader};
 pub use state::{Corrupt, State, StepPhase, StepState, decision};
 

@@ -13,6 +13,8 @@ use crate::failure::{OrFail, StepResult, permanent};
 use crate::plan::{Shape, compensatable};
 use crate::world::World;
 
+/// Whether the group is there before anything is made: afterwards nobody could tell whose it is.
+const LOOK: &str = "look-at-array";
 const GROUP: &str = "array-group";
 const VOLUMES: &str = "array-volumes";
 
@@ -25,7 +27,8 @@ pub(crate) struct BindArrays {
 impl BindArrays {
     pub(crate) fn new(world: Arc<World>, group: GroupId) -> Result<Self, DagError> {
         let dag = Dag::new(vec![
-            compensatable(GROUP, &[], "bind").within(Duration::from_secs(400)),
+            compensatable(LOOK, &[], "bind"),
+            compensatable(GROUP, &[LOOK], "bind").within(Duration::from_secs(400)),
             compensatable(VOLUMES, &[GROUP], "bind"),
         ])?;
         Ok(Self { world, group, dag })
@@ -52,6 +55,11 @@ impl BindArrays {
     }
 }
 
+/// Whether the group is one that this saga made, if it knows.
+fn made(state: &State) -> Option<bool> {
+    state.output(GROUP)?.get("made")?.as_bool()
+}
+
 /// The volumes of all members by their names on the array.
 pub(crate) fn array_names(group: &Group) -> Vec<String> {
     group
@@ -71,6 +79,10 @@ impl Steps for BindArrays {
     async fn run(&self, context: StepContext<'_>) -> Result<Value, StepFailure> {
         let (group, pair, spec) = self.facts().await?;
         let volumes = array_names(&group);
+        if context.step == LOOK {
+            let there = self.world.array.group(&pair, &spec.name).await.or_fail()?;
+            return Ok(serde_json::json!({ "there": there.is_some() }));
+        }
         if context.step == GROUP {
             self.world.array.check_connection(&pair).await.or_fail()?;
             let adopted = self
@@ -113,30 +125,36 @@ impl Steps for BindArrays {
                 .await
                 .or_fail();
         }
-        // A try that failed half-way left no word of who made the group: then it stays, to be adopted by the next.
-        match context
-            .state
-            .output(GROUP)
-            .and_then(|output| output.get("made"))
-            .and_then(|made| made.as_bool())
-        {
-            Some(true) => self
-                .world
+        if context.step == LOOK {
+            return Ok(());
+        }
+        let ours = match made(context.state) {
+            Some(made) => made,
+            // A try that failed half-way left no word of it. Before it there was no group of that name, and by now
+            // there is nothing in it: what an administrator made meanwhile he made for something.
+            None => {
+                let before = context
+                    .state
+                    .output(LOOK)
+                    .and_then(|output| output.get("there")?.as_bool());
+                let now = self.world.array.group(&pair, &spec.name).await.or_fail()?;
+                before == Some(false) && now.is_some_and(|group| group.volumes.is_empty())
+            }
+        };
+        if ours {
+            self.world
                 .array
                 .remove_group(&pair, &spec.name, true)
                 .await
-                .or_fail(),
-            _ => Ok(()),
+                .or_fail()?;
         }
+        Ok(())
     }
 
     async fn progressed(&self, _state: &State) {}
 
     async fn settle(&self, state: &State, outcome: SagaOutcome) -> Result<(), StepFailure> {
-        let made = state
-            .output(GROUP)
-            .and_then(|output| output.get("made"))
-            .and_then(|made| made.as_bool());
+        let made = made(state);
         let reason = state.first_error().map(|(_, message)| message.to_owned());
         self.world
             .change_group(self.group, state.claim(), |group| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
@@ -122,5 +122,25 @@ impl Pair {
             .await?;
         self.push(group).await?;
         Ok(ended)
+    }
+
+    /// Order the deletion of a group here, and tell it there.
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        let path = format!("/protection-groups/{id}");
+        let end = Instant::now() + PATIENCE;
+        let answer = loop {
+            let answer = self.change(id, Method::DELETE, &path, None).await?;
+            // A change that is still being worked on comes first.
+            if answer.status != 409 || Instant::now() > end {
+                break answer.ok(202)?;
+            }
+            sleep(INTERVAL).await;
+        };
+        let tombstone = STANDARD.encode(answer["tombstone"].to_string());
+        let url = format!("{}{path}", self.there.base());
+        let header = [("X-Protector-Deleted", tombstone.as_str())];
+        let told = self.there.ask(Method::DELETE, &url, &header, None).await?;
+        ensure!(told.status.is_success(), "{told:?}");
+        Ok(())
     }
 }

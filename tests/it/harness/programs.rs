@@ -12,12 +12,7 @@ use tokio::process::{Child, Command};
 pub fn binary(name: &str) -> Result<PathBuf> {
     let directory = match std::env::var_os("PROTECTOR_BIN_DIR") {
         Some(named) => PathBuf::from(named),
-        // target/<profile>/deps/<test> stands beside target/release.
-        None => std::env::current_exe()?
-            .ancestors()
-            .nth(3)
-            .context("the test has no target directory")?
-            .join("release"),
+        None => beside(&std::env::current_exe()?).context("this program has no target directory")?,
     };
     let path = directory.join(name);
     ensure!(
@@ -28,6 +23,17 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// target/<profile>/deps/<test> and target/<profile>/<program> stand beside target/release.
+fn beside(own: &Path) -> Option<PathBuf> {
+    let folder = own.parent()?;
+    let profile = if folder.ends_with("deps") {
+        folder.parent()?
+    } else {
+        folder
+    };
+    Some(profile.parent()?.join("release"))
+}
+
 /// A running program, killed when it is dropped. Its output goes to a file.
 pub struct Program {
     child: Child,
@@ -35,9 +41,20 @@ pub struct Program {
 
 impl Program {
     pub fn start(name: &str, arguments: &[&str], log: &Path) -> Result<Self> {
+        Self::start_with(name, arguments, log, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_with(
+        name: &str,
+        arguments: &[&str],
+        log: &Path,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
         let child = Command::new(binary(name)?)
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
@@ -65,6 +82,12 @@ impl Program {
     /// End it as a power cut would.
     pub async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
+    }
+
+    /// Wait until it has ended by itself.
+    pub async fn ended(&mut self) -> Result<()> {
+        self.child.wait().await?;
+        Ok(())
     }
 
     /// Whether it still runs.

@@ -1,8 +1,12 @@
 //! A protection group with servers in it, from which most tests start.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
+
+use tokio::time::{Instant, sleep};
 
 use super::pair::Pair;
 use super::stack::Stack;
@@ -118,5 +122,20 @@ impl Stack {
             .await?;
         }
         Ok(Group { id, servers: made })
+    }
+
+    /// What was written has come over by the schedule.
+    pub async fn replicated(&self) -> Result<()> {
+        self.advance(Duration::from_secs(301)).await?;
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let there = self.simulation.array_state("fa-b").await?;
+            let mut arrived = there["group_snapshots"].as_array().into_iter().flatten();
+            if arrived.any(|snapshot| snapshot.to_string().contains("fa-a:pg-web")) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "no snapshot arrives: {there}");
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 }

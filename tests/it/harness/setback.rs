@@ -10,9 +10,8 @@ use super::pair::Pair;
 use super::protection::text;
 use super::simulation::Simulation;
 use super::stack::Stack;
-use super::state::differences;
+use super::state::{ALLOWED, differences};
 use super::trouble::Trouble;
-use crate::rollback::ALLOWED;
 
 /// What every rolled back operation says at its end, whatever happened: what came of it and what to do next.
 const TAKEN_BACK: &str = "was taken back. When the cause is removed, start it again.";

@@ -178,4 +178,18 @@ impl Simulation {
             "fa-a": self.array_state("fa-a").await?, "fa-b": self.array_state("fa-b").await?
         }))
     }
+
+    /// Keep everything as it is now, under a name.
+    pub async fn keep(&self, name: &str) -> Result<()> {
+        self.site(Method::PUT, &format!("checkpoints/{name}"), None)
+            .await?;
+        Ok(())
+    }
+
+    /// Everything is again as it was when it was kept.
+    pub async fn restore(&self, name: &str) -> Result<()> {
+        self.site(Method::POST, &format!("checkpoints/{name}"), None)
+            .await?;
+        Ok(())
+    }
 }

@@ -107,6 +107,25 @@ impl Site {
         Ok(())
     }
 
+    /// An engine whose output goes to a file of its own, with these variables in its environment.
+    pub fn engine_with(&self, log: &Path, variables: &[(&str, &str)]) -> Result<Program> {
+        let conf = self.conf.to_string_lossy();
+        Program::start_with("protector-engine", &["--config-file", &conf], log, variables)
+    }
+
+    /// An api with these variables in its environment.
+    pub fn api_with(&self, variables: &[(&str, &str)]) -> Result<Program> {
+        let conf = self.conf.to_string_lossy();
+        let log = self.directory.join("protector-api.out");
+        Program::start_with("protector-api", &["--config-file", &conf], &log, variables)
+    }
+
+    /// Start its api alone.
+    pub async fn start_api(&mut self) -> Result<()> {
+        self.api = Some(self.program("protector-api")?);
+        self.answers().await
+    }
+
     /// End its api and engine.
     pub async fn stop(&mut self) -> Result<()> {
         for program in [self.engine.take(), self.api.take()].into_iter().flatten() {
@@ -123,9 +142,8 @@ impl Site {
 
     /// Start its api and engine again.
     pub async fn start(&mut self) -> Result<()> {
-        self.api = Some(self.program("protector-api")?);
         self.start_engine()?;
-        self.answers().await
+        self.start_api().await
     }
 
     /// Its database.

@@ -65,6 +65,11 @@ impl Flight {
         }
     }
 
+    /// Every task returns soon.
+    pub fn tell_to_stop(&self) {
+        self.stop.cancel();
+    }
+
     pub fn len(&self) -> usize {
         self.launched.len()
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use protector_domain::SagaId;
 use tokio_util::sync::CancellationToken;
 
 use super::behaviour::diamond;
@@ -147,4 +148,71 @@ async fn a_saga_that_cannot_be_planned_can_be_given_up() {
     until(&scene, |state| state.ended() == Some(SagaOutcome::Abandoned)).await;
     stop.cancel();
     running.await.unwrap();
+}
+
+/// A database that takes connections and doesn't answer.
+struct Hanging(
+    Arc<crate::testing::MemoryJournal>,
+    Arc<std::sync::atomic::AtomicBool>,
+);
+
+#[async_trait]
+impl Journal for Hanging {
+    async fn claim(
+        &self,
+        owner: &Owner,
+        lease: Duration,
+        limit: usize,
+    ) -> Result<Vec<(SagaHeader, Claim)>, JournalError> {
+        self.0.claim(owner, lease, limit).await
+    }
+    async fn renew(&self, owner: &Owner, lease: Duration) -> Result<Vec<SagaId>, JournalError> {
+        if self.1.load(std::sync::atomic::Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        self.0.renew(owner, lease).await
+    }
+    async fn release(&self, owner: &Owner) -> Result<(), JournalError> {
+        self.0.release(owner).await
+    }
+    async fn check(&self, claim: &Claim) -> Result<(), JournalError> {
+        self.0.check(claim).await
+    }
+    async fn append(&self, claim: &Claim, events: &[Event]) -> Result<Vec<Record>, JournalError> {
+        self.0.append(claim, events).await
+    }
+    async fn events(&self, saga: SagaId) -> Result<Vec<Record>, JournalError> {
+        self.0.events(saga).await
+    }
+    async fn request(&self, saga: SagaId, event: Event) -> Result<(), JournalError> {
+        self.0.request(saga, event).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pulse_beats_with_the_renewals_and_stops_with_them() {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    let mut scene = Scene::new(diamond());
+    short_leases(&mut scene);
+    let hangs = Arc::new(AtomicBool::new(false));
+    let journal = Arc::new(Hanging(scene.journal.clone(), hangs.clone()));
+    let driver = Driver::new(journal, Owner("beating".to_owned()), scene.options.clone());
+    let beats = Arc::new(AtomicU32::new(0));
+    let counted = beats.clone();
+    let engine = Engine::new(driver, planner(&scene, true)).with_pulse(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(engine.run(stop.clone()));
+    tokio::time::sleep(Duration::from_secs(95)).await;
+    let beaten = beats.load(Ordering::SeqCst);
+    assert!(
+        (9..=11).contains(&beaten),
+        "{beaten} beats in nine thirds of a lease"
+    );
+    hangs.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let after = beats.load(Ordering::SeqCst);
+    assert!(after <= beaten + 1, "it beats on: {after}");
+    running.abort();
 }

@@ -3,7 +3,9 @@
 mod behaviour;
 mod crashes;
 mod engine;
+mod failpoints;
 mod properties;
+mod sweep;
 mod world;
 
 use chrono::{DateTime, Utc};

@@ -15,6 +15,11 @@ impl Clock {
     pub fn start(reached: u64, scale: f64) -> Self {
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = millis(real).max(reached);
+        Self::at(at, scale)
+    }
+
+    /// Start with this time.
+    pub fn at(at: u64, scale: f64) -> Self {
         Self {
             since: Instant::now(),
             at,

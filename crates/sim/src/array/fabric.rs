@@ -46,6 +46,12 @@ impl std::fmt::Debug for Fabric {
     }
 }
 
+/// All arrays at one moment, their time included.
+pub struct FabricCheckpoint {
+    world: World,
+    now: u64,
+}
+
 /// A write of a guest.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +165,26 @@ impl Fabric {
                 config,
             }),
         })
+    }
+
+    /// Everything as it is now.
+    #[must_use]
+    pub fn checkpoint(&self) -> FabricCheckpoint {
+        self.inner.settle();
+        let world = lock(&self.inner.world).clone();
+        let now = self.now();
+        FabricCheckpoint { world, now }
+    }
+
+    /// Everything as it was then.
+    pub fn restore(&self, then: &FabricCheckpoint) {
+        let mut world = lock(&self.inner.world);
+        let scale = self.time_scale();
+        *world = then.world.clone();
+        *lock(&self.inner.clock) = Clock::at(then.now, scale);
+        for (name, faults) in &self.inner.faults {
+            faults.set_dark(world.arrays.get(name).is_some_and(|array| array.dark));
+        }
     }
 
     /// The arrays' names.

@@ -60,7 +60,7 @@ mod world;
 pub use config::{ArrayConfig, FabricConfig, LinkConfig};
 pub use content::{Block, Content};
 pub use error::ApiError;
-pub use fabric::{Fabric, GuestWrite};
+pub use fabric::{Fabric, FabricCheckpoint, GuestWrite};
 pub use persist::PersistError;
 pub use run::{ArraysOptions, Listen, ListenError, RunError, run};
 pub use serve::{Arrays, ServeError};

@@ -15,8 +15,12 @@
 //! | `POST {site}/servers` | `{"name", "disks", "user", "volume_type"}`: boot one at once |
 //! | `GET {site}/servers/{server}/disks` | device, volume, array, name on the array |
 //! | `GET`, `POST {site}/servers/{server}/disks/{device}` | read markers; write `{"marker"}` |
+//! | `PUT checkpoints/{name}` | keep everything as it is now, arrays included |
+//! | `POST checkpoints/{name}` | everything is again as it was then |
 //! | `POST {site}/endpoints` | `{"type", "name", "url"}` |
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
@@ -28,15 +32,18 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::checkpoint::Checkpoint;
 use super::settings::Settings;
 use super::site::Cloud;
-use crate::array::Arrays;
+use crate::array::{Arrays, Fabric};
 use crate::http::{CallFilter, Rule};
 
 #[derive(Clone)]
 struct Control {
     clouds: Vec<Cloud>,
     described: Value,
+    fabric: Fabric,
+    checkpoints: Arc<Mutex<BTreeMap<String, Arc<Checkpoint>>>>,
 }
 
 type Outcome = Result<Json<Value>, Refused>;
@@ -79,12 +86,13 @@ pub(super) fn describe(clouds: &[Cloud], arrays: &Arrays) -> Value {
     json!({"sites": clouds.iter().map(site).collect::<Vec<_>>(), "arrays_control": arrays.control_url()})
 }
 
-pub(super) fn router(clouds: Vec<Cloud>, described: Value) -> Router {
+pub(super) fn router(clouds: Vec<Cloud>, fabric: Fabric, described: Value) -> Router {
     let sites = Router::new()
         .route(
             "/",
             get(|State(control): State<Control>| async move { Json(control.described) }),
         )
+        .route("/checkpoints/{name}", put(keep).post(restore))
         .route("/{site}/state", get(state))
         .route("/{site}/calls", get(calls))
         .route("/{site}/faults", get(faults).put(disturb).delete(clear))
@@ -96,9 +104,29 @@ pub(super) fn router(clouds: Vec<Cloud>, described: Value) -> Router {
         .route("/{site}/servers/{server}/disks", get(disks))
         .route("/{site}/servers/{server}/disks/{device}", get(read).post(write))
         .route("/{site}/endpoints", post(endpoint));
-    Router::new()
-        .nest("/control/sites", sites)
-        .with_state(Control { clouds, described })
+    Router::new().nest("/control/sites", sites).with_state(Control {
+        clouds,
+        described,
+        fabric,
+        checkpoints: Arc::default(),
+    })
+}
+
+async fn keep(State(control): State<Control>, Path(name): Path<String>) -> Outcome {
+    let now = Checkpoint::take(&control.clouds, &control.fabric);
+    let mut checkpoints = control.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
+    checkpoints.insert(name, Arc::new(now));
+    Ok(Json(json!({})))
+}
+
+async fn restore(State(control): State<Control>, Path(name): Path<String>) -> Outcome {
+    let checkpoints = control.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
+    let then = checkpoints.get(&name).cloned();
+    drop(checkpoints);
+    let missing = || Refused(StatusCode::NOT_FOUND, format!("There is no checkpoint {name}."));
+    then.ok_or_else(missing)?
+        .restore(&control.clouds, &control.fabric);
+    Ok(Json(json!({})))
 }
 
 async fn state(State(control): State<Control>, Path(site): Path<String>) -> Outcome {

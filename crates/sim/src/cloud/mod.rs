@@ -24,6 +24,7 @@
 
 mod ask;
 mod backend;
+mod checkpoint;
 mod compute;
 mod control;
 mod door;

@@ -96,7 +96,7 @@ impl Sites {
                     ..ServeOptions::local("sites-control", Faults::default(), CallLog::default())
                 };
                 let described = control::describe(&clouds, &arrays);
-                let router = control::router(clouds.clone(), described);
+                let router = control::router(clouds.clone(), fabric.clone(), described);
                 Some(
                     serve(router, options)
                         .await

@@ -7,7 +7,8 @@
 //! what is taken back is taken back by the service user, so an operation goes on under another mode than it
 //! began with.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use protector_domain::VolumeId;
@@ -29,12 +30,19 @@ const PATIENCE: Duration = Duration::from_secs(300);
 impl Failover {
     /// The volume that an earlier try of the import made, in whichever project it is now.
     pub(super) async fn imported(&self, disk: Disk<'_>) -> StepResult<Option<Volume>> {
+        // Where an engine came too late, there may be a second row without a volume behind it.
+        let all = self.all_imported(disk).await?;
+        Ok(all
+            .into_iter()
+            .min_by_key(|volume| volume.status.starts_with("error")))
+    }
+
+    async fn all_imported(&self, disk: Disk<'_>) -> StepResult<Vec<Volume>> {
         let description = volume_description(&self.order, disk);
         let service = self.service(self.order.target).await?;
-        let volumes = self.world.cloud.volumes(&service, true).await.or_fail()?;
-        Ok(volumes
-            .into_iter()
-            .find(|volume| volume.description.as_deref() == Some(description.as_str())))
+        let mut volumes = self.world.cloud.volumes(&service, true).await.or_fail()?;
+        volumes.retain(|volume| volume.description.as_deref() == Some(description.as_str()));
+        Ok(volumes)
     }
 
     pub(super) async fn import(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
@@ -133,9 +141,15 @@ impl Failover {
         let world = &self.world;
         let service = self.service(self.order.target).await?;
         let what = format!("releasing the copy of volume {}", disk.volume.volume_id);
-        let deletion_asked = AtomicBool::new(false);
+        let deletion_asked = Mutex::new(BTreeSet::new());
+        let ask_deletion = |volume: &VolumeId| {
+            let mut asked = deletion_asked.lock().unwrap_or_else(PoisonError::into_inner);
+            asked.insert(volume.clone())
+        };
         until(context, world.options.poll, PATIENCE, &what, async || {
-            let Some(volume) = self.imported(disk).await? else {
+            let mut left = self.all_imported(disk).await?;
+            left.retain(|volume| volume.status != "error_deleting" || volume.provider_id.is_some());
+            let Some(volume) = left.into_iter().next() else {
                 return Ok(Some(()));
             };
             match (volume.status.as_str(), &volume.provider_id) {
@@ -145,10 +159,9 @@ impl Failover {
                     .unmanage_volume(&service, &volume.id)
                     .await
                     .or_fail()?,
-                ("error", None) if !deletion_asked.swap(true, Ordering::Relaxed) => {
+                ("error", None) if ask_deletion(&volume.id) => {
                     world.cloud.delete_volume(&service, &volume.id).await.or_fail()?;
                 }
-                ("error_deleting", None) => return Ok(Some(())),
                 (status, Some(name)) if status.starts_with("error_") => {
                     return Err(permanent(format!(
                         "{what} failed: Cinder at site '{}' put volume {} ('{name}' on the array) into status {status}. Look into its cinder-volume log, set the status right (`openstack volume set --state available {}`) and retry the operation.",
@@ -162,7 +175,7 @@ impl Failover {
         .await
     }
 
-    async fn delete_transfers(&self, volume: &VolumeId) -> StepResult<()> {
+    pub(super) async fn delete_transfers(&self, volume: &VolumeId) -> StepResult<()> {
         let service = self.service(self.order.target).await?;
         for transfer in self.world.cloud.pending_transfers(&service).await.or_fail()? {
             if transfer.volume_id == *volume {

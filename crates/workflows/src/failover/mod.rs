@@ -29,6 +29,7 @@ mod settle;
 mod stand_in;
 mod storage;
 mod survey;
+mod sweep;
 mod trouble;
 mod unplanned;
 mod user_data;
@@ -283,6 +284,10 @@ impl Steps for Failover {
             // These only look, or are taken back together with the step before.
             _ => Ok(()),
         }
+    }
+
+    async fn sweep(&self, context: StepContext<'_>) -> Result<(), StepFailure> {
+        self.sweep_late(&context).await
     }
 
     async fn progressed(&self, state: &State) {

@@ -10,7 +10,7 @@ use crate::cloud::policy::Caller;
 use crate::cloud::world::World;
 
 /// A secret's own list: who else may read it, and whether its project may.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Acl {
     users: Vec<String>,
     project: bool,

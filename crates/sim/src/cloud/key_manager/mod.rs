@@ -24,12 +24,12 @@ const KINDS: [&str; 5] = [
 ];
 
 /// All of a cloud's secrets.
-#[derive(Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(in crate::cloud) struct KeyManager {
     secrets: Table<Secret>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Secret {
     id: String,
     project: String,

@@ -1,0 +1,96 @@
+//! What an engine made after it had lost the operation to another one.
+//!
+//! Its late calls meet fences (a volume's name is unique on the array, a managed one has left its first name, ports and
+//! boot volumes serve one server), but a clone can be made once more when the first one has left its name, and Cinder
+//! keeps a row of a volume that it could not take over. When the new owner is done with the step, everything that
+//! bears the operation's marks and isn't in his journal is nobody's.
+
+use protector_domain::Member;
+use protector_ports::error::Absent;
+use protector_saga::state::StepPhase;
+use protector_saga::{SagaOutcome, StepContext};
+
+use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name, volume_description};
+use super::{Failover, ServerRecord, VolumeRecord, recorded, split, step};
+use crate::failure::{OrFail, StepResult};
+
+impl Failover {
+    pub(super) async fn sweep_late(&self, context: &StepContext<'_>) -> StepResult<()> {
+        let (kind, which) = split(context.step);
+        let state = context.state;
+        let undone = state.ended() == Some(SagaOutcome::RolledBack)
+            || state
+                .step(context.step)
+                .is_some_and(|step| step.phase == StepPhase::Undone);
+        match kind {
+            step::SNAPSHOT if undone => self.remove_snapshot().await,
+            "clone-volume" if undone => self.destroy_clone(context, self.disk(which)?).await,
+            "clone-volume" => self.sweep_clone(context, self.disk(which)?).await,
+            "import-volume" if undone => self.release(context, self.disk(which)?).await,
+            "import-volume" => self.sweep_import(context, self.disk(which)?).await,
+            "hand-over-volume" if !undone => self.sweep_transfer(context, self.disk(which)?).await,
+            step::KEYPAIRS if undone => self.delete_keypairs(context).await,
+            "create-ports" if undone => self.delete_ports(self.member(which)?).await,
+            "boot-server" if undone => self.delete_server(context, self.member(which)?).await,
+            "boot-server" => self.sweep_servers(context, self.member(which)?).await,
+            // These change what is there already, and to what the new owner made of it too.
+            _ => Ok(()),
+        }
+    }
+
+    /// The adopted one bears Cinder's name by now.
+    async fn sweep_clone(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
+        if context.state.output(&step::import(disk)).is_none() {
+            return Ok(());
+        }
+        let pair = self.pair().await?;
+        let name = clone_name(&self.order, disk);
+        self.world
+            .array
+            .destroy_volume(&pair.target, &name)
+            .await
+            .or_fail()
+    }
+
+    /// Rows without a volume behind them: there was nothing left to take over.
+    async fn sweep_import(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
+        let adopted: VolumeRecord = recorded(context.state, &step::import(disk))?;
+        let description = volume_description(&self.order, disk);
+        let service = self.service(self.order.target).await?;
+        for volume in self.world.cloud.volumes(&service, true).await.or_fail()? {
+            let ours = volume.description.as_deref() == Some(description.as_str());
+            if ours && volume.id != adopted.volume_id && volume.provider_id.is_none() {
+                self.world
+                    .cloud
+                    .delete_volume(&service, &volume.id)
+                    .await
+                    .absent()
+                    .or_fail()?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep_transfer(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
+        let adopted: VolumeRecord = recorded(context.state, &step::import(disk))?;
+        self.delete_transfers(&adopted.volume_id).await
+    }
+
+    async fn sweep_servers(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
+        let adopted: ServerRecord = recorded(context.state, &step::boot(member))?;
+        let tenant = self.tenant(self.order.target).await?;
+        for server in self.world.cloud.servers(&tenant, false).await.or_fail()? {
+            let ours = server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
+                && server.metadata.get(MEMBER_KEY) == Some(&member.id.to_string());
+            if ours && server.id != adopted.server_id {
+                self.world
+                    .cloud
+                    .delete_server(&tenant, &server.id)
+                    .await
+                    .absent()
+                    .or_fail()?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! The operations, and how each is ordered in a world in which nothing else happens.
+
+use anyhow::{Context, Result};
+use protector_tests::{Pair, Stack, protection::text};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// An operation, as one site's engine does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Establish,
+    EstablishPeer,
+    Bind,
+    AddMember,
+    RemoveMember,
+    Dissolve,
+    DissolvePeer,
+    Planned,
+    Unplanned,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    A,
+    B,
+}
+
+impl Kind {
+    pub const ALL: [Self; 9] = [
+        Self::Establish,
+        Self::EstablishPeer,
+        Self::Bind,
+        Self::AddMember,
+        Self::RemoveMember,
+        Self::Dissolve,
+        Self::DissolvePeer,
+        Self::Planned,
+        Self::Unplanned,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Establish => "establish",
+            Self::EstablishPeer => "establish-peer",
+            Self::Bind => "bind-arrays",
+            Self::AddMember => "add-member",
+            Self::RemoveMember => "remove-member",
+            Self::Dissolve => "dissolve",
+            Self::DissolvePeer => "dissolve-peer",
+            Self::Planned => "planned-failover",
+            Self::Unplanned => "unplanned-failover",
+        }
+    }
+
+    /// Where the engine is that is hit.
+    pub fn place(self) -> Place {
+        match self {
+            Self::EstablishPeer | Self::DissolvePeer | Self::Unplanned => Place::B,
+            _ => Place::A,
+        }
+    }
+
+    /// Whether the other site's engine has its own part in it.
+    pub fn needs_both(self) -> bool {
+        matches!(
+            self,
+            Self::Establish | Self::EstablishPeer | Self::Dissolve | Self::DissolvePeer
+        )
+    }
+
+    /// What belongs to the other site's own part of it.
+    pub fn elsewhere(self) -> &'static [&'static str] {
+        match (self.needs_both(), self.place()) {
+            (false, _) => &[],
+            (true, Place::A) => &["site-b/", "fa-b/"],
+            (true, Place::B) => &["site-a/", "fa-a/"],
+        }
+    }
+
+    /// What has to be there before.
+    pub async fn prepare(self, stack: &Stack, pair: &Pair) -> Result<Scene> {
+        let mut scene = Scene::default();
+        match self {
+            Self::Establish | Self::EstablishPeer => {}
+            Self::Bind => {
+                scene.group = stack.bare_group(pair, "web").await?;
+                let server = stack.simulation.boot("site-a", "web-0", 2, TYPE).await?;
+                stack.member(pair, &scene.group, &server).await?;
+            }
+            Self::AddMember => {
+                scene.group = stack.protected(pair, "web", 0).await?.id;
+                scene.server = stack.simulation.boot("site-a", "web-0", 2, TYPE).await?;
+            }
+            Self::RemoveMember | Self::Dissolve | Self::DissolvePeer => {
+                scene.group = stack.protected(pair, "web", 1).await?.id;
+            }
+            Self::Planned | Self::Unplanned => {
+                scene.group = stack.protected(pair, "web", 2).await?.id;
+                stack.replicated().await?;
+            }
+        }
+        Ok(scene)
+    }
+
+    /// Order it. The engines sleep, so that it waits for the first one that comes.
+    pub async fn order(self, stack: &Stack, pair: &Pair, scene: &Scene) -> Result<()> {
+        let path = format!("/protection-groups/{}", scene.group);
+        match self {
+            Self::Establish | Self::EstablishPeer => {
+                let id = uuid::Uuid::new_v4().to_string();
+                let body = stack.group_body(&id, "web", TYPE, "async").await?;
+                pair.modify(&id, Method::POST, "/protection-groups", Some(&body), 202)
+                    .await?;
+            }
+            Self::Bind => {
+                let body = stack.policy_body("pg-web");
+                let path = format!("{path}/policy");
+                pair.modify(&scene.group, Method::POST, &path, Some(&body), 202)
+                    .await?;
+            }
+            Self::AddMember => {
+                let body = json!({"member": {"instance_id": scene.server}});
+                let path = format!("{path}/members");
+                pair.modify(&scene.group, Method::POST, &path, Some(&body), 202)
+                    .await?;
+            }
+            Self::RemoveMember => {
+                let members: Value = pair.here.get(&format!("{path}/members")).await?;
+                let member = text(&members["members"][0], "id").context("no member")?;
+                let path = format!("{path}/members/{member}");
+                pair.modify(&scene.group, Method::DELETE, &path, None, 202)
+                    .await?;
+            }
+            Self::Dissolve | Self::DissolvePeer => pair.delete(&scene.group).await?,
+            Self::Planned => {
+                pair.failover(&scene.group, json!({})).await?;
+            }
+            Self::Unplanned => {
+                let body = json!({"failover": {"type": "unplanned"}});
+                let path = format!("{path}/action");
+                let answer = pair.there.call(Method::POST, &path, Some(&body)).await?;
+                answer.ok(202)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const TYPE: &str = "replicated-ssd";
+
+#[derive(Default)]
+pub struct Scene {
+    group: String,
+    /// Not yet protected.
+    server: String,
+}
