@@ -25,12 +25,17 @@ pub(crate) struct BindArrays {
 }
 
 impl BindArrays {
-    pub(crate) fn new(world: Arc<World>, group: GroupId) -> Result<Self, DagError> {
-        let dag = Dag::new(vec![
+    /// What is done after what.
+    pub(crate) fn plan() -> Result<Dag, DagError> {
+        Dag::new(vec![
             compensatable(LOOK, &[], "bind"),
             compensatable(GROUP, &[LOOK], "bind").within(Duration::from_secs(400)),
             compensatable(VOLUMES, &[GROUP], "bind"),
-        ])?;
+        ])
+    }
+
+    pub(crate) fn new(world: Arc<World>, group: GroupId) -> Result<Self, DagError> {
+        let dag = Self::plan()?;
         Ok(Self { world, group, dag })
     }
 

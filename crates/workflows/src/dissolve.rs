@@ -28,12 +28,17 @@ pub(crate) struct Dissolve {
 }
 
 impl Dissolve {
-    pub(crate) fn new(world: Arc<World>, group: GroupId) -> Result<Self, DagError> {
-        let dag = Dag::new(vec![
+    /// What is done after what.
+    pub(crate) fn plan() -> Result<Dag, DagError> {
+        Dag::new(vec![
             retriable(REPLICATION, &[], "delete"),
             retriable(VOLUME_GROUP, &[REPLICATION], "delete"),
             retriable(TRUST, &[VOLUME_GROUP], "delete"),
-        ])?;
+        ])
+    }
+
+    pub(crate) fn new(world: Arc<World>, group: GroupId) -> Result<Self, DagError> {
+        let dag = Self::plan()?;
         Ok(Self { world, group, dag })
     }
 

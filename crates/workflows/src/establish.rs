@@ -29,11 +29,16 @@ pub(crate) struct Establish {
 }
 
 impl Establish {
-    pub(crate) fn new(world: Arc<World>, group: GroupId) -> Result<Self, DagError> {
-        let dag = Dag::new(vec![
+    /// What is done after what.
+    pub(crate) fn plan() -> Result<Dag, DagError> {
+        Dag::new(vec![
             compensatable(OWN, &[], "create"),
             compensatable(PEERS, &[OWN], "create").within(PATIENCE + Duration::from_secs(60)),
-        ])?;
+        ])
+    }
+
+    pub(crate) fn new(world: Arc<World>, group: GroupId) -> Result<Self, DagError> {
+        let dag = Self::plan()?;
         Ok(Self { world, group, dag })
     }
 

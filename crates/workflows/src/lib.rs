@@ -9,6 +9,8 @@ mod dissolve;
 mod establish;
 mod failover;
 mod failure;
+#[cfg(test)]
+mod golden;
 mod members;
 mod plan;
 mod polling;

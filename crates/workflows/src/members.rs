@@ -84,11 +84,16 @@ pub(crate) struct AddMember {
 }
 
 impl AddMember {
-    pub(crate) fn new(world: Arc<World>, group: GroupId, member: Member) -> Result<Self, DagError> {
-        let dag = Dag::new(vec![
+    /// What is done after what.
+    pub(crate) fn plan() -> Result<Dag, DagError> {
+        Dag::new(vec![
             compensatable(VOLUME_GROUP, &[], "protect"),
             compensatable(ARRAY_GROUP, &[VOLUME_GROUP], "protect"),
-        ])?;
+        ])
+    }
+
+    pub(crate) fn new(world: Arc<World>, group: GroupId, member: Member) -> Result<Self, DagError> {
+        let dag = Self::plan()?;
         Ok(Self {
             disks: Disks { world, group, member },
             dag,
@@ -141,11 +146,16 @@ pub(crate) struct RemoveMember {
 }
 
 impl RemoveMember {
-    pub(crate) fn new(world: Arc<World>, group: GroupId, member: Member) -> Result<Self, DagError> {
-        let dag = Dag::new(vec![
+    /// What is done after what.
+    pub(crate) fn plan() -> Result<Dag, DagError> {
+        Dag::new(vec![
             retriable(ARRAY_GROUP, &[], "release"),
             retriable(VOLUME_GROUP, &[ARRAY_GROUP], "release"),
-        ])?;
+        ])
+    }
+
+    pub(crate) fn new(world: Arc<World>, group: GroupId, member: Member) -> Result<Self, DagError> {
+        let dag = Self::plan()?;
         Ok(Self {
             disks: Disks { world, group, member },
             dag,

@@ -53,7 +53,10 @@ impl Steps for Late {
             .lock()
             .unwrap()
             .push((context.step.to_owned(), step.phase));
-        let adopted = step.output.as_ref().and_then(|output| output.parse::<String>().ok());
+        let adopted = step
+            .output
+            .as_ref()
+            .and_then(|output| output.parse::<String>().ok());
         let adopted = adopted.as_deref().unwrap_or_default();
         self.things
             .lock()

@@ -20,7 +20,7 @@ mod keypairs;
 mod left_behind;
 mod names;
 mod partial;
-mod plans;
+pub(crate) mod plans;
 mod preflight;
 mod progress;
 mod reach;

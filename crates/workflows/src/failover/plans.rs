@@ -18,7 +18,7 @@ const CALLS_AT_ONCE: usize = 16;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Stop, send what was written last, fence, and make it all anew on the other side.
-pub(super) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, DagError> {
+pub(crate) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, DagError> {
     let mut nodes = vec![
         compensatable(step::RECEIPT, &[], PREPARE).within(options.receipt_patience + MINUTE),
         compensatable(step::INSPECT, &[step::RECEIPT], PREPARE),
@@ -51,7 +51,7 @@ pub(super) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, D
 }
 
 /// Fence first, then choose among what has come over. Nothing asks the other site.
-pub(super) fn unplanned(options: &Options, order: &FailoverOrder) -> Result<Dag, DagError> {
+pub(crate) fn unplanned(options: &Options, order: &FailoverOrder) -> Result<Dag, DagError> {
     let mut nodes = vec![compensatable(step::INSPECT, &[], PREPARE)];
     inspections(order, &mut nodes);
     nodes.push(compensatable(step::FENCE, &[step::PREFLIGHT], STORAGE));
