@@ -129,7 +129,7 @@ impl SqlStore {
             .execute(&mut transaction)
             .await;
         match done {
-            Ok(done) if done == 0 => Err(StoreError::Missing(format!("site {site}"))),
+            Ok(0) => Err(StoreError::Missing(format!("site {site}"))),
             Ok(_) => transaction.commit().await,
             Err(error) if refers_to_nothing(&error) => Err(StoreError::InUse(format!("site {site}"))),
             Err(error) => Err(unavailable(error)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protector_ports::store::Along;
 use protector_ports::{Store, StoreError};
+use protector_saga::{Event, Journal, JournalError};
 use protector_store::{Dsn, SqlStore};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, MySqlConnection};
@@ -63,6 +64,41 @@ async fn a_deadlock_is_survived() {
     assert_eq!(written.unwrap().revision, web.revision + 1);
     let deadlocks = fixture.value("SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'INNODB_DEADLOCKS'").await;
     assert_ne!(deadlocks, "0", "there was one");
+}
+
+/// The owner looks at his claim while another engine's takeover isn't committed yet: he has to wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_takeover_under_way_fences_the_old_owner() {
+    let fixture = Fixture::mariadb();
+    let store = fixture.migrated().await;
+    let sites = two_sites(&store).await;
+    let web = group(sites, "p1", "web");
+    let work = saga(web.id());
+    let along = Along {
+        saga: Some(work.clone()),
+        ..Along::default()
+    };
+    store.insert_group(&web, along).await.unwrap();
+    let old = claim(&store, "e1", Duration::from_secs(60)).await.unwrap();
+    let mut stranger = stranger(&fixture).await;
+    let takeover = format!(
+        "UPDATE sagas SET owner = 'e2', fence = 2 WHERE id = '{}'",
+        work.id
+    );
+    stranger.execute(AssertSqlSafe(takeover)).await.unwrap();
+    let claims = store
+        .claim(&engine("e3"), Duration::from_secs(60), 9)
+        .await
+        .unwrap();
+    assert!(claims.is_empty(), "what is locked is passed by");
+    let events = [Event::Paused];
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stranger.execute("COMMIT").await.unwrap();
+    };
+    let (written, ()) = tokio::join!(store.append(&old, &events), commit);
+    assert!(matches!(written, Err(JournalError::Fenced(_))), "{written:?}");
+    assert_eq!(store.events(work.id).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
