@@ -262,6 +262,7 @@ impl Run<'_> {
         let poll = self.driver.options.poll;
         let timer = until.map_or(poll, |time| self.keeper.until(time).min(poll));
         tokio::select! {
+            biased;
             landed = self.flight.next() => self.landed(landed).await,
             () = tokio::time::sleep(timer) => self.refresh().await,
             () = self.driver.wake.notified() => self.refresh().await,
@@ -322,8 +323,9 @@ impl Run<'_> {
             };
             tracing::warn!(saga = %self.keeper.saga(), %failure, "the saga's end could not be recorded; retrying in {delay:?}");
             tokio::select! {
-                () = tokio::time::sleep(delay) => {}
+                biased;
                 () = self.driver.stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(delay) => {}
             }
             delay = (delay * 2).min(MAX_SETTLE_DELAY);
             self.keeper.refresh().await?;

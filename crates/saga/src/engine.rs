@@ -4,7 +4,6 @@
 //! this release can't plan is never guessed at: it is kept, with the reason in log and journal, and tried
 //! again, until it can be planned or the operator gives it up.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +104,7 @@ impl Engine {
         let _ = tokio::time::timeout(options.stop_within, async {
             while !tasks.is_empty() {
                 tokio::select! {
+                    biased;
                     _ = renew.tick() => self.renew(&mut tasks).await,
                     _ = tasks.reap() => {}
                 }
@@ -147,7 +147,7 @@ impl Engine {
                 work(&driver, planner, header, claim, lost).await;
             };
             let id = tasks.set.spawn(task).id();
-            tasks.running.insert(id, running);
+            tasks.running.push((id, running));
         }
     }
 
@@ -161,7 +161,8 @@ impl Engine {
             Ok(held) => {
                 for running in tasks
                     .running
-                    .values()
+                    .iter()
+                    .map(|(_, running)| running)
                     .filter(|running| !held.contains(&running.saga))
                 {
                     running.lost.cancel();
@@ -175,7 +176,8 @@ impl Engine {
 #[derive(Default)]
 struct Tasks {
     set: JoinSet<()>,
-    running: HashMap<Id, Running>,
+    /// In the order in which they began; they are few.
+    running: Vec<(Id, Running)>,
 }
 
 impl Tasks {
@@ -185,9 +187,9 @@ impl Tasks {
 
     fn end(&self, saga: SagaId) -> Option<CancellationToken> {
         self.running
-            .values()
-            .find(|running| running.saga == saga)
-            .map(|running| running.lost.clone())
+            .iter()
+            .find(|(_, running)| running.saga == saga)
+            .map(|(_, running)| running.lost.clone())
     }
 
     /// Waits for one to end; `None` where there is none.
@@ -199,7 +201,7 @@ impl Tasks {
                 error.id()
             }
         };
-        self.running.remove(&id);
+        self.running.retain(|(of, _)| *of != id);
         Some(())
     }
 }
@@ -300,6 +302,7 @@ async fn hold(
     }
     let waker = driver.waker();
     tokio::select! {
+        biased;
         () = lost.cancelled() => Held::Over,
         () = driver.stop_token().cancelled_owned() => Held::Over,
         () = tokio::time::sleep(PLAN_AGAIN) => Held::Again,

@@ -34,6 +34,7 @@ where
             )));
         }
         tokio::select! {
+            biased;
             () = context.stop.cancelled() => return Err(retryable("the engine stops")),
             () = tokio::time::sleep(every) => {}
         }

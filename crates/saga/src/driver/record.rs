@@ -73,11 +73,12 @@ impl Keeper {
             None => return Err(refused("it is empty".to_owned())),
         }
         state.act_for(claim.clone());
+        let time = JournalTime::guess(journal.guess_now());
         Ok(Keeper {
             journal,
             claim,
             state: Arc::new(state),
-            time: JournalTime::guess(),
+            time,
         })
     }
 
