@@ -52,7 +52,7 @@ pub fn decide(dag: &Dag, state: &State, now: DateTime<Utc>) -> Vec<Action> {
     let forward_in_flight = state
         .steps()
         .any(|(_, step)| step.phase == StepPhase::Running && step.is_in_flight());
-    if backward && forward_in_flight {
+    if backward && forward_in_flight && !planted!(UnwindInFlight) {
         return Vec::new();
     }
     let standings: Vec<Standing> = (0..dag.nodes().len())
@@ -139,7 +139,9 @@ fn is_settled_ahead(step: &StepState) -> bool {
 }
 
 fn is_settled_back(step: &StepState) -> bool {
-    matches!(step.phase, StepPhase::Waiting | StepPhase::Undone) || step.given_up
+    matches!(step.phase, StepPhase::Waiting | StepPhase::Undone)
+        || step.given_up
+        || (planted!(UndoOnlyDone) && matches!(step.phase, StepPhase::Running | StepPhase::Failed))
 }
 
 fn ahead(dag: &Dag, state: &State, position: usize) -> Standing {

@@ -237,9 +237,15 @@ impl Run<'_> {
                 _ => None,
             })
             .collect();
-        self.append(&intents).await?;
+        let early = planted!(LaunchBeforeIntent);
+        if !early {
+            self.append(&intents).await?;
+        }
         for intent in &intents {
             self.flight.launch(&self.keeper, &self.steps, intent);
+        }
+        if early {
+            self.append(&intents).await?;
         }
         Ok(())
     }

@@ -8,12 +8,25 @@
 //! undone too. And there is a *pivot*: before it a failure rolls everything back, after it the saga only goes
 //! forward, and where it can't it waits for the operator.
 
+/// Whether this bug was planted into a simulation. In builds for use it is plainly false.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let thrown = crate::planted::is(crate::planted::Planted::$bug);
+        #[cfg(not(feature = "planted"))]
+        let thrown = false;
+        thrown
+    }};
+}
+
 pub mod dag;
 pub mod decide;
 pub mod driver;
 pub mod engine;
 pub mod event;
 pub mod journal;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -199,7 +199,8 @@ impl State {
             state.apply(record)?;
         }
         for step in &mut state.steps {
-            step.interrupted = matches!(step.phase, StepPhase::Running | StepPhase::Undoing);
+            step.interrupted = matches!(step.phase, StepPhase::Running | StepPhase::Undoing)
+                && !planted!(InterruptedForgotten);
         }
         Ok(state)
     }
@@ -282,7 +283,9 @@ impl State {
                 step.end(Failed, record.at);
                 if step.is_exhausted(node) {
                     // Whether the pivot happened is unknown: then neither direction is safe.
-                    let in_doubt = node.kind == StepKind::Pivot && *class == FailureClass::Ambiguous;
+                    let in_doubt = node.kind == StepKind::Pivot
+                        && *class == FailureClass::Ambiguous
+                        && !planted!(DoubtIsFailure);
                     self.fatal |= node.kind != StepKind::Retriable && !in_doubt;
                     self.first_error
                         .get_or_insert_with(|| (name.to_owned(), message.clone()));
@@ -366,6 +369,13 @@ impl State {
         self.dag.position(name).map(|position| &self.steps[position])
     }
 
+    #[cfg(feature = "planted")]
+    pub(crate) fn replace_output(&mut self, step: &str, output: Value) {
+        if let Some(position) = self.dag.position(step) {
+            self.steps[position].output = Some(output);
+        }
+    }
+
     pub(crate) fn at(&self, position: usize) -> &StepState {
         &self.steps[position]
     }
@@ -386,6 +396,9 @@ impl State {
 
     /// The pivot has begun and nobody knows whether it happened.
     pub fn pivot_in_doubt(&self) -> bool {
+        if planted!(DoubtIsFailure) {
+            return false;
+        }
         self.dag.pivot_position().is_some_and(|position| {
             let step = &self.steps[position];
             match step.phase {
@@ -401,7 +414,7 @@ impl State {
         if self.undoing {
             return true;
         }
-        if self.pivot_passed() {
+        if self.pivot_passed() && !planted!(CancelAfterPivot) {
             return false;
         }
         let worn_out = || {

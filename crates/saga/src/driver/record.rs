@@ -126,6 +126,9 @@ impl Keeper {
                 Err(error) => error,
             };
             backoff.wait(self.claim.saga, &error).await;
+            if planted!(WriteAgainUnseen) {
+                continue;
+            }
             let news = self.news().await?;
             let written = news.iter().any(|record| !is_request(&record.event));
             self.apply(&news)?;

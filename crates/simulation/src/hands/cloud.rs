@@ -1,0 +1,887 @@
+//! The clouds' answers.
+//!
+//! Who asks decides what is seen and done: the tenant by his trust, or the service user. Calls that only make sense
+//! at the edge of the product (sign-in of users, secrets, group types) are answered as briefly as possible.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use protector_domain::{
+    PortId, ProjectId, SecretId, ServerId, TransferId, VolumeGroupId, VolumeId, VolumeTypeId,
+};
+use protector_ports::cloud::*;
+use protector_ports::{Cloud, Kind, PortError, PortResult};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Hands, conflict, not_found};
+use crate::planted::Bug;
+use crate::sim::{Sim, attempt};
+use crate::weather::Place;
+use crate::world::cloud::{self as ids, CloudState, Machine, id};
+use crate::world::{Change, Side, side_of};
+
+const BOUND: &str = "compute:nova";
+
+fn side(access: &Access) -> Side {
+    side_of(access.site)
+}
+
+fn place(access: &Access) -> Place {
+    Place::Cloud(side(access))
+}
+
+fn is_service(access: &Access) -> bool {
+    matches!(access.actor, Actor::Service(_))
+}
+
+fn project(access: &Access) -> ProjectId {
+    match access.actor {
+        Actor::Service(_) => ids::service(side(access)),
+        _ => ids::tenant(side(access)),
+    }
+}
+
+/// Whether the caller sees what belongs to this project.
+fn sees(access: &Access, owner: Option<&ProjectId>) -> bool {
+    is_service(access) || owner.is_none_or(|owner| *owner == project(access))
+}
+
+fn new_id<T: TryFrom<String>>(sim: &mut Sim) -> T {
+    id(&sim.chance.uuid().to_string())
+}
+
+impl Sim {
+    fn cloud(&mut self, access: &Access) -> &mut CloudState {
+        &mut self.world.clouds[side(access)]
+    }
+
+    fn machine(&mut self, access: &Access, id: &ServerId) -> PortResult<&mut Machine> {
+        let site = &access.site_name;
+        let text = format!("server {id} at {site}");
+        match self.world.clouds[side(access)].servers.get_mut(id) {
+            Some(found) if sees(access, Some(&found.server.project_id)) => Ok(found),
+            _ => not_found(&text),
+        }
+    }
+
+    fn cinder_volume(&mut self, access: &Access, id: &VolumeId) -> PortResult<&mut Volume> {
+        let text = format!("volume {id} at {}", access.site_name);
+        match self.world.clouds[side(access)].volumes.get_mut(id) {
+            Some(found) if sees(access, found.project_id.as_ref()) => Ok(found),
+            _ => not_found(&text),
+        }
+    }
+
+    fn create(&mut self, access: &Access, new: &NewServer) -> PortResult<ServerId> {
+        let (at, owner) = (side(access), project(access));
+        for volume in &new.volumes {
+            let found = self.cinder_volume(access, volume)?;
+            if found.status != "available" || found.project_id.as_ref() != Some(&owner) {
+                let status = found.status.clone();
+                return conflict(format!("Volume {volume} is {status} and can't be attached."));
+            }
+        }
+        for port in &new.ports {
+            match self.cloud(access).ports.get(port) {
+                Some(found) if found.device_id.is_empty() => {}
+                Some(_) => return conflict(format!("Port {port} is still in use.")),
+                None => return not_found(&format!("port {port}")),
+            }
+        }
+        let id: ServerId = new_id(self);
+        let server = Server {
+            id: id.clone(),
+            name: new.name.clone(),
+            status: "BUILD".to_owned(),
+            task_state: Some("spawning".to_owned()),
+            project_id: owner,
+            user_id: Some(ids::tenant_user(at).to_string()),
+            description: new.description.clone(),
+            metadata: new.metadata.clone(),
+            tags: new.tags.clone(),
+            flavor: flavor(),
+            boots_from_volume: true,
+            key_name: new.key_name.clone(),
+            config_drive: new.config_drive,
+            availability_zone: new.availability_zone.clone(),
+            locked: false,
+            fault: None,
+            user_data: new.user_data.clone(),
+            root_device_name: Some("/dev/vda".to_owned()),
+        };
+        let cloud = self.cloud(access);
+        for volume in &new.volumes {
+            if let Some(volume) = cloud.volumes.get_mut(volume) {
+                volume.status = "reserved".to_owned();
+            }
+        }
+        for port in &new.ports {
+            if let Some(port) = cloud.ports.get_mut(port) {
+                port.device_id = id.to_string();
+                port.device_owner = BOUND.to_owned();
+            }
+        }
+        let machine = Machine {
+            server,
+            ports: new.ports.clone(),
+            volumes: new.volumes.clone(),
+        };
+        cloud.servers.insert(id.clone(), machine);
+        self.books.made(id.as_str());
+        let about = self.world.pace.build;
+        self.world
+            .later(&mut self.chance, about, Change::Built(at, id.clone()));
+        Ok(id)
+    }
+
+    /// A stop or a start, which is refused in any other status.
+    fn act_towards(
+        &mut self,
+        access: &Access,
+        id: &ServerId,
+        from: &str,
+        to: &str,
+        task: &str,
+        change: Change,
+    ) -> PortResult<()> {
+        let machine = self.machine(access, id)?;
+        let (status, doing) = (machine.server.status.clone(), machine.server.task_state.clone());
+        if status == to || doing.as_deref() == Some(task) {
+            return Ok(());
+        }
+        if status != from || doing.is_some() {
+            return conflict(format!("Server {id} is {status} ({doing:?}).",));
+        }
+        machine.server.task_state = Some(task.to_owned());
+        self.books.touched(id.as_str());
+        let about = self.world.pace.stop;
+        self.world.later(&mut self.chance, about, change);
+        Ok(())
+    }
+
+    fn manage(&mut self, access: &Access, new: &ManageVolume) -> PortResult<VolumeId> {
+        let at = side(access);
+        let id: VolumeId = new_id(self);
+        let row = Volume {
+            id: id.clone(),
+            name: new.name.clone(),
+            description: Some(new.description.clone()),
+            status: "managing".to_owned(),
+            size_gb: 1,
+            volume_type: Some(new.volume_type.clone()),
+            bootable: new.bootable,
+            encrypted: false,
+            multiattach: false,
+            availability_zone: None,
+            metadata: BTreeMap::new(),
+            image_metadata: BTreeMap::new(),
+            group_id: None,
+            attached_to: Vec::new(),
+            project_id: Some(project(access)),
+            host: Some(new.host.clone()),
+            provider_id: None,
+        };
+        self.cloud(access).volumes.insert(id.clone(), row);
+        self.books.made(id.as_str());
+        let about = self.world.pace.manage;
+        let change = Change::Managed(at, id.clone(), new.source_name.clone());
+        self.world.later(&mut self.chance, about, change);
+        Ok(id)
+    }
+
+    /// Out of Cinder, with its data or without.
+    fn take_out(&mut self, access: &Access, id: &VolumeId, keeps: bool) -> PortResult<()> {
+        let at = side(access);
+        let volume = match self.cinder_volume(access, id) {
+            Ok(volume) => volume,
+            Err(error) if error.is(Kind::NotFound) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if !matches!(volume.status.as_str(), "available" | "error") || volume.group_id.is_some() {
+            let text = format!(
+                "Volume {id} is {}{}.",
+                volume.status,
+                if volume.group_id.is_some() { " and in a group" } else { "" }
+            );
+            return conflict(text);
+        }
+        volume.status = if keeps { "unmanaging" } else { "deleting" }.to_owned();
+        self.books.touched(id.as_str());
+        let about = self.world.pace.manage;
+        let change = match keeps {
+            true => Change::Unmanaged(at, id.clone()),
+            false => Change::VolumeDeleted(at, id.clone()),
+        };
+        self.world.later(&mut self.chance, about, change);
+        Ok(())
+    }
+
+    fn change_group(
+        &mut self,
+        access: &Access,
+        id: &VolumeGroupId,
+        add: &[VolumeId],
+        remove: &[VolumeId],
+    ) -> PortResult<()> {
+        let at = side(access);
+        let cloud = &mut self.world.clouds[at];
+        let Some(group) = cloud.groups.get_mut(id) else {
+            return not_found(&format!("volume group {id}"));
+        };
+        if group.status != "available" {
+            return conflict(format!("Volume group {id} is {}.", group.status));
+        }
+        for volume in add {
+            match cloud.volumes.get(volume) {
+                Some(found) if found.project_id != group.project_id => {
+                    return not_found(&format!("volume {volume} in the group's project"));
+                }
+                Some(found) if found.group_id.as_ref().is_some_and(|other| other != id) => {
+                    return conflict(format!("Volume {volume} is in another group."));
+                }
+                Some(found) if matches!(found.status.as_str(), "available" | "in-use") => {}
+                Some(found) => return conflict(format!("Volume {volume} is {}.", found.status)),
+                None => return not_found(&format!("volume {volume}")),
+            }
+        }
+        for volume in add {
+            if !group.volumes.contains(volume) {
+                group.volumes.push(volume.clone());
+            }
+            if let Some(found) = cloud.volumes.get_mut(volume) {
+                found.group_id = Some(id.clone());
+            }
+        }
+        group.volumes.retain(|volume| !remove.contains(volume));
+        for volume in remove {
+            if let Some(found) = cloud.volumes.get_mut(volume) {
+                found.group_id = None;
+            }
+        }
+        group.status = "updating".to_owned();
+        let about = self.world.pace.group;
+        self.world
+            .later(&mut self.chance, about, Change::GroupReady(at, id.clone()));
+        Ok(())
+    }
+
+    fn new_port(&mut self, access: &Access, new: &NewPort) -> PortResult<Port> {
+        let at = side(access);
+        let network = new.network_id.clone().unwrap_or_else(|| ids::network(at));
+        let there = self.world.clouds[at].ports.values();
+        let mut others = there.filter(|port| port.network_id == network);
+        let taken = others.find(|port| {
+            let same_mac = Some(&port.mac_address) == new.mac_address.as_ref();
+            let address = |ip: &String| port.fixed_ips.iter().any(|have| have.ip_address == *ip);
+            same_mac || new.fixed_ips.iter().any(|(_, ip)| ip.as_ref().is_some_and(address))
+        });
+        if let Some(port) = taken {
+            return conflict(format!("The address is taken by port {}.", port.id));
+        }
+        let id: PortId = new_id(self);
+        let port = Port {
+            id: id.clone(),
+            name: new.name.clone(),
+            description: new.description.clone(),
+            network_id: network,
+            mac_address: new.mac_address.clone().unwrap_or_default(),
+            fixed_ips: new
+                .fixed_ips
+                .iter()
+                .map(|(subnet, ip)| FixedIp {
+                    subnet_id: subnet.clone(),
+                    ip_address: ip.clone().unwrap_or_default(),
+                })
+                .collect(),
+            security_groups: new.security_groups.clone().unwrap_or_default(),
+            allowed_address_pairs: new.allowed_address_pairs.clone(),
+            port_security_enabled: new.port_security_enabled.unwrap_or(true),
+            vnic_type: None,
+            device_id: String::new(),
+            device_owner: String::new(),
+            project_id: Some(new.project_id.clone().unwrap_or_else(|| project(access))),
+            status: "DOWN".to_owned(),
+        };
+        self.world.clouds[at].ports.insert(id.clone(), port.clone());
+        self.books.made(id.as_str());
+        Ok(port)
+    }
+
+    /// A find that finds nothing, in the steps that make something.
+    fn is_blind(&self, bug: Bug, step: &str) -> bool {
+        self.is(bug) && attempt().is_some_and(|attempt| attempt.step.starts_with(step) && !attempt.undo)
+    }
+}
+
+pub fn flavor() -> ServerFlavor {
+    ServerFlavor {
+        original_name: "m1".to_owned(),
+        vcpus: 1,
+        ram_mb: 512,
+        disk_gb: 1,
+        ephemeral_gb: 0,
+        swap_mb: 0,
+    }
+}
+
+fn unasked<T>() -> PortResult<T> {
+    Err(PortError::permanent(
+        Kind::Invalid,
+        "The simulation doesn't know this call.",
+    ))
+}
+
+#[async_trait]
+impl Cloud for Hands {
+    async fn probe(&self, access: &Access) -> PortResult<()> {
+        self.call(place(access), "probe", false, |_| Ok(())).await
+    }
+
+    async fn owner(&self, access: &Access) -> PortResult<TokenOwner> {
+        let owner = TokenOwner {
+            user_id: match is_service(access) {
+                true => ids::service_user(side(access)),
+                false => ids::tenant_user(side(access)),
+            },
+            project_id: project(access),
+            roles: vec!["member".to_owned()],
+            services: Vec::new(),
+        };
+        self.call(place(access), "sign in", false, |_| Ok(owner)).await
+    }
+
+    async fn known_roles(&self, _: &Access, _: &[String]) -> PortResult<Vec<String>> {
+        unasked()
+    }
+
+    async fn project_name(&self, _: &Access, project: &ProjectId) -> PortResult<String> {
+        Ok(project.to_string())
+    }
+
+    async fn create_trust(&self, _: &Access, _: &NewTrust) -> PortResult<SecretString> {
+        unasked()
+    }
+
+    async fn delete_trust(&self, access: &Access, _: &SecretString) -> PortResult<()> {
+        self.call(place(access), "delete trust", true, |_| Ok(())).await
+    }
+
+    async fn secret_payload(&self, _: &Access, _: SecretId) -> PortResult<SecretString> {
+        unasked()
+    }
+
+    async fn server(&self, access: &Access, id: &ServerId) -> PortResult<Server> {
+        let act = |sim: &mut Sim| sim.machine(access, id).map(|found| found.server.clone());
+        self.call(place(access), "show server", false, act).await
+    }
+
+    async fn servers(&self, access: &Access, all_projects: bool) -> PortResult<Vec<Server>> {
+        let act = |sim: &mut Sim| {
+            if sim.is_blind(Bug::BlindToServers, "boot-server") {
+                return Ok(Vec::new());
+            }
+            let owner = project(access);
+            let servers = sim.cloud(access).servers.values().map(|found| &found.server);
+            Ok(servers
+                .filter(|server| all_projects || server.project_id == owner)
+                .cloned()
+                .collect())
+        };
+        self.call(place(access), "list servers", false, act).await
+    }
+
+    async fn attached_volumes(&self, access: &Access, server: &ServerId) -> PortResult<Vec<AttachedVolume>> {
+        let act = |sim: &mut Sim| {
+            let volumes = sim.machine(access, server)?.volumes.iter().cloned().enumerate();
+            Ok(volumes
+                .map(|(place, volume_id)| AttachedVolume {
+                    volume_id,
+                    device: format!("/dev/vd{}", char::from(b'a' + place as u8)),
+                    delete_on_termination: false,
+                    tag: None,
+                })
+                .collect())
+        };
+        self.call(place(access), "list attachments", false, act).await
+    }
+
+    async fn create_server(&self, access: &Access, server: &NewServer) -> PortResult<ServerId> {
+        let act = |sim: &mut Sim| {
+            let made = sim.create(access, server);
+            sim.note(format!("create server '{}': {made:?}", server.name));
+            made
+        };
+        self.call(place(access), "create server", true, act).await
+    }
+
+    async fn delete_server(&self, access: &Access, id: &ServerId) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            let Ok(machine) = sim.machine(access, id) else {
+                return Ok(());
+            };
+            if machine.server.task_state.as_deref() == Some("deleting") {
+                return Ok(());
+            }
+            machine.server.task_state = Some("deleting".to_owned());
+            sim.books.touched(id.as_str());
+            sim.note(format!("delete server {id}"));
+            let about = sim.world.pace.stop;
+            let change = Change::Deleted(side(access), id.clone());
+            sim.world.later(&mut sim.chance, about, change);
+            Ok(())
+        };
+        self.call(place(access), "delete server", true, act).await
+    }
+
+    async fn stop_server(&self, access: &Access, id: &ServerId) -> PortResult<()> {
+        let change = Change::Stopped(side(access), id.clone());
+        let act = |sim: &mut Sim| {
+            sim.note(format!("stop server {id}"));
+            sim.act_towards(access, id, "ACTIVE", "SHUTOFF", "powering-off", change)
+        };
+        self.call(place(access), "stop server", true, act).await
+    }
+
+    async fn start_server(&self, access: &Access, id: &ServerId) -> PortResult<()> {
+        let change = Change::Started(side(access), id.clone());
+        let act = |sim: &mut Sim| {
+            sim.note(format!("start server {id}"));
+            sim.act_towards(access, id, "SHUTOFF", "ACTIVE", "powering-on", change)
+        };
+        self.call(place(access), "start server", true, act).await
+    }
+
+    async fn lock_server(&self, access: &Access, id: &ServerId, _: &str) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.machine(access, id)?.server.locked = true;
+            sim.books.touched(id.as_str());
+            Ok(())
+        };
+        self.call(place(access), "lock server", true, act).await
+    }
+
+    async fn unlock_server(&self, access: &Access, id: &ServerId) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.machine(access, id)?.server.locked = false;
+            Ok(())
+        };
+        self.call(place(access), "unlock server", true, act).await
+    }
+
+    async fn flavors(&self, access: &Access) -> PortResult<Vec<Flavor>> {
+        let like = flavor();
+        let flavor = Flavor {
+            id: ids::flavor(side(access)),
+            name: like.original_name,
+            vcpus: like.vcpus,
+            ram_mb: like.ram_mb,
+            disk_gb: like.disk_gb,
+        };
+        self.call(place(access), "list flavors", false, |_| Ok(vec![flavor]))
+            .await
+    }
+
+    async fn keypair(&self, access: &Access, name: &str, _: Option<&str>) -> PortResult<Keypair> {
+        let act = |sim: &mut Sim| match sim.cloud(access).keypairs.get(name) {
+            Some(found) => Ok(found.clone()),
+            None => not_found("such keypair"),
+        };
+        self.call(place(access), "show keypair", false, act).await
+    }
+
+    async fn create_keypair(&self, access: &Access, keypair: &Keypair) -> PortResult<bool> {
+        let act = |sim: &mut Sim| {
+            let there = &mut sim.cloud(access).keypairs;
+            let new = !there.contains_key(&keypair.name);
+            there
+                .entry(keypair.name.clone())
+                .or_insert_with(|| keypair.clone());
+            sim.books.made(&keypair.name);
+            Ok(new)
+        };
+        self.call(place(access), "create keypair", true, act).await
+    }
+
+    async fn delete_keypair(&self, access: &Access, name: &str, _: Option<&str>) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.cloud(access).keypairs.remove(name);
+            Ok(())
+        };
+        self.call(place(access), "delete keypair", true, act).await
+    }
+
+    async fn compute_room(&self, access: &Access, _: &ProjectId) -> PortResult<Room> {
+        self.call(place(access), "quota", false, |_| Ok(Room::default()))
+            .await
+    }
+
+    async fn volume(&self, access: &Access, id: &VolumeId) -> PortResult<Volume> {
+        let act = |sim: &mut Sim| sim.cinder_volume(access, id).map(|found| found.clone());
+        self.call(place(access), "show volume", false, act).await
+    }
+
+    async fn volumes(&self, access: &Access, all_projects: bool) -> PortResult<Vec<Volume>> {
+        let act = |sim: &mut Sim| {
+            if sim.is_blind(Bug::BlindToVolumes, "clone-volume") {
+                return Ok(Vec::new());
+            }
+            let owner = Some(project(access));
+            let volumes = sim.cloud(access).volumes.values();
+            let found = volumes.filter(|volume| all_projects || volume.project_id == owner);
+            Ok(found.cloned().collect())
+        };
+        self.call(place(access), "list volumes", false, act).await
+    }
+
+    async fn volume_types(&self, access: &Access) -> PortResult<Vec<VolumeType>> {
+        let kind = VolumeType {
+            id: ids::volume_type(side(access)),
+            name: ids::VOLUME_TYPE.to_owned(),
+            is_public: true,
+            extra_specs: BTreeMap::from([("volume_backend_name".to_owned(), "pure".to_owned())]),
+        };
+        self.call(place(access), "list volume types", false, |_| Ok(vec![kind]))
+            .await
+    }
+
+    async fn is_type_encrypted(&self, _: &Access, _: &VolumeTypeId) -> PortResult<bool> {
+        Ok(false)
+    }
+
+    async fn volume_pools(&self, access: &Access) -> PortResult<Vec<VolumePool>> {
+        let pool = VolumePool {
+            name: ids::POOL.to_owned(),
+            backend_name: Some("pure".to_owned()),
+            up: true,
+        };
+        self.call(place(access), "list pools", false, |_| Ok(vec![pool]))
+            .await
+    }
+
+    async fn manage_volume(&self, access: &Access, volume: &ManageVolume) -> PortResult<VolumeId> {
+        let act = |sim: &mut Sim| {
+            let made = sim.manage(access, volume);
+            sim.note(format!("manage {}: {made:?}", volume.source_name));
+            made
+        };
+        self.call(place(access), "manage volume", true, act).await
+    }
+
+    async fn unmanage_volume(&self, access: &Access, id: &VolumeId) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.note(format!("unmanage {id}"));
+            sim.take_out(access, id, true)
+        };
+        self.call(place(access), "unmanage volume", true, act).await
+    }
+
+    async fn delete_volume(&self, access: &Access, id: &VolumeId) -> PortResult<()> {
+        let act = |sim: &mut Sim| sim.take_out(access, id, false);
+        self.call(place(access), "delete volume", true, act).await
+    }
+
+    async fn volume_messages(&self, access: &Access, _: &VolumeId) -> PortResult<Vec<String>> {
+        self.call(place(access), "list messages", false, |_| Ok(Vec::new()))
+            .await
+    }
+
+    async fn set_bootable(&self, access: &Access, id: &VolumeId, bootable: bool) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.cinder_volume(access, id)?.bootable = bootable;
+            Ok(())
+        };
+        self.call(place(access), "set bootable", true, act).await
+    }
+
+    async fn set_image_metadata(
+        &self,
+        access: &Access,
+        id: &VolumeId,
+        metadata: &BTreeMap<String, String>,
+    ) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.cinder_volume(access, id)?
+                .image_metadata
+                .extend(metadata.clone());
+            Ok(())
+        };
+        self.call(place(access), "set image metadata", true, act).await
+    }
+
+    async fn set_volume_metadata(
+        &self,
+        access: &Access,
+        id: &VolumeId,
+        metadata: &BTreeMap<String, String>,
+    ) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.cinder_volume(access, id)?.metadata.extend(metadata.clone());
+            Ok(())
+        };
+        self.call(place(access), "set metadata", true, act).await
+    }
+
+    async fn rename_volume(
+        &self,
+        access: &Access,
+        id: &VolumeId,
+        name: &str,
+        description: &str,
+    ) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            let volume = sim.cinder_volume(access, id)?;
+            volume.name = name.to_owned();
+            volume.description = Some(description.to_owned());
+            Ok(())
+        };
+        self.call(place(access), "rename volume", true, act).await
+    }
+
+    async fn create_transfer(&self, access: &Access, volume: &VolumeId, name: &str) -> PortResult<Transfer> {
+        let act = |sim: &mut Sim| {
+            let found = sim.cinder_volume(access, volume)?;
+            if found.status != "available" {
+                return conflict(format!("Volume {volume} is {}.", found.status));
+            }
+            found.status = "awaiting-transfer".to_owned();
+            let transfer: TransferId = new_id(sim);
+            let key = sim.chance.uuid().to_string();
+            let row = (volume.clone(), name.to_owned(), key.clone());
+            sim.cloud(access).transfers.insert(transfer.clone(), row);
+            sim.books.made(transfer.as_str());
+            Ok(Transfer {
+                id: transfer,
+                auth_key: SecretString::from(key),
+            })
+        };
+        self.call(place(access), "create transfer", true, act).await
+    }
+
+    async fn pending_transfers(&self, access: &Access) -> PortResult<Vec<PendingTransfer>> {
+        let act = |sim: &mut Sim| {
+            let transfers = sim.cloud(access).transfers.iter();
+            Ok(transfers
+                .map(|(id, (volume, name, _))| PendingTransfer {
+                    id: id.clone(),
+                    volume_id: volume.clone(),
+                    name: name.clone(),
+                })
+                .collect())
+        };
+        self.call(place(access), "list transfers", false, act).await
+    }
+
+    async fn delete_transfer(&self, access: &Access, id: &TransferId) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            let cloud = sim.cloud(access);
+            if let Some((volume, ..)) = cloud.transfers.remove(id)
+                && let Some(volume) = cloud.volumes.get_mut(&volume)
+            {
+                volume.status = "available".to_owned();
+            }
+            Ok(())
+        };
+        self.call(place(access), "delete transfer", true, act).await
+    }
+
+    async fn accept_transfer(&self, access: &Access, transfer: &Transfer) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            let owner = project(access);
+            let cloud = sim.cloud(access);
+            let Some((volume, _, key)) = cloud.transfers.remove(&transfer.id) else {
+                return not_found("such transfer");
+            };
+            if key != transfer.auth_key.expose_secret() {
+                return conflict("That is not the transfer's key.");
+            }
+            if let Some(volume) = cloud.volumes.get_mut(&volume) {
+                volume.status = "available".to_owned();
+                volume.project_id = Some(owner);
+            }
+            Ok(())
+        };
+        self.call(place(access), "accept transfer", true, act).await
+    }
+
+    async fn group_types(&self, _: &Access) -> PortResult<Vec<VolumeGroupType>> {
+        unasked()
+    }
+
+    async fn create_group_type(&self, _: &Access, _: &str, _: &BTreeMap<String, String>) -> PortResult<()> {
+        unasked()
+    }
+
+    async fn volume_groups(&self, access: &Access, all_projects: bool) -> PortResult<Vec<VolumeGroup>> {
+        let act = |sim: &mut Sim| {
+            let owner = Some(project(access));
+            let groups = sim.cloud(access).groups.values();
+            let found = groups.filter(|group| all_projects || group.project_id == owner);
+            Ok(found.cloned().collect())
+        };
+        self.call(place(access), "list volume groups", false, act).await
+    }
+
+    async fn volume_group(&self, access: &Access, id: &VolumeGroupId) -> PortResult<VolumeGroup> {
+        let act = |sim: &mut Sim| match sim.cloud(access).groups.get(id) {
+            Some(found) => Ok(found.clone()),
+            None => not_found("such volume group"),
+        };
+        self.call(place(access), "show volume group", false, act).await
+    }
+
+    async fn create_volume_group(
+        &self,
+        access: &Access,
+        name: &str,
+        _: &str,
+        _: &str,
+        _: &VolumeTypeId,
+    ) -> PortResult<VolumeGroupId> {
+        let act = |sim: &mut Sim| {
+            let id: VolumeGroupId = new_id(sim);
+            let group = VolumeGroup {
+                id: id.clone(),
+                name: name.to_owned(),
+                status: "creating".to_owned(),
+                volumes: Vec::new(),
+                project_id: Some(project(access)),
+            };
+            sim.cloud(access).groups.insert(id.clone(), group);
+            sim.books.made(id.as_str());
+            let about = sim.world.pace.group;
+            let change = Change::GroupReady(side(access), id.clone());
+            sim.world.later(&mut sim.chance, about, change);
+            Ok(id)
+        };
+        self.call(place(access), "create volume group", true, act).await
+    }
+
+    async fn update_volume_group(
+        &self,
+        access: &Access,
+        id: &VolumeGroupId,
+        add: &[VolumeId],
+        remove: &[VolumeId],
+    ) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            let done = sim.change_group(access, id, add, remove);
+            sim.note(format!("volume group +{add:?} -{remove:?}: {}", done.is_ok()));
+            done
+        };
+        self.call(place(access), "update volume group", true, act).await
+    }
+
+    async fn delete_volume_group(&self, access: &Access, id: &VolumeGroupId) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            let Some(group) = sim.cloud(access).groups.get_mut(id) else {
+                return Ok(());
+            };
+            if !group.volumes.is_empty() || group.status == "creating" {
+                return conflict(format!("Volume group {id} can't be deleted now."));
+            }
+            group.status = "deleting".to_owned();
+            let about = sim.world.pace.group;
+            let change = Change::GroupGone(side(access), id.clone());
+            sim.world.later(&mut sim.chance, about, change);
+            Ok(())
+        };
+        self.call(place(access), "delete volume group", true, act).await
+    }
+
+    async fn volume_room(&self, access: &Access, _: &ProjectId) -> PortResult<Room> {
+        self.call(place(access), "quota", false, |_| Ok(Room::default()))
+            .await
+    }
+
+    async fn networks(&self, access: &Access) -> PortResult<Vec<Network>> {
+        let at = side(access);
+        let network = Network {
+            id: ids::network(at),
+            name: "net".to_owned(),
+            project_id: Some(ids::tenant(at)),
+            shared: false,
+            external: false,
+            subnets: vec![ids::subnet(at)],
+        };
+        self.call(place(access), "list networks", false, |_| Ok(vec![network]))
+            .await
+    }
+
+    async fn subnets(&self, access: &Access) -> PortResult<Vec<Subnet>> {
+        let at = side(access);
+        let subnet = Subnet {
+            id: ids::subnet(at),
+            name: "subnet".to_owned(),
+            network_id: ids::network(at),
+            cidr: "10.0.0.0/24".to_owned(),
+            ip_version: 4,
+            gateway_ip: Some("10.0.0.1".to_owned()),
+            ipv6_address_mode: None,
+        };
+        self.call(place(access), "list subnets", false, |_| Ok(vec![subnet]))
+            .await
+    }
+
+    async fn security_groups(&self, access: &Access) -> PortResult<Vec<SecurityGroup>> {
+        let at = side(access);
+        let group = SecurityGroup {
+            id: ids::security_group(at),
+            name: "default".to_owned(),
+            project_id: Some(ids::tenant(at)),
+        };
+        self.call(place(access), "list security groups", false, |_| Ok(vec![group]))
+            .await
+    }
+
+    async fn server_ports(&self, access: &Access, server: &ServerId) -> PortResult<Vec<Port>> {
+        let act = |sim: &mut Sim| {
+            let ids = sim.machine(access, server)?.ports.clone();
+            let ports = &sim.cloud(access).ports;
+            Ok(ids.iter().filter_map(|id| ports.get(id).cloned()).collect())
+        };
+        self.call(place(access), "list server ports", false, act).await
+    }
+
+    async fn ports(
+        &self,
+        access: &Access,
+        network: Option<&protector_domain::NetworkId>,
+    ) -> PortResult<Vec<Port>> {
+        let act = |sim: &mut Sim| {
+            if sim.is_blind(Bug::BlindToPorts, "create-ports") {
+                return Ok(Vec::new());
+            }
+            let owner = project(access);
+            let ports = sim.cloud(access).ports.values();
+            let found = ports.filter(|port| {
+                let mine = is_service(access) || port.project_id.as_ref() == Some(&owner);
+                mine && network.is_none_or(|network| port.network_id == *network)
+            });
+            Ok(found.cloned().collect())
+        };
+        self.call(place(access), "list ports", false, act).await
+    }
+
+    async fn create_port(&self, access: &Access, port: &NewPort) -> PortResult<Port> {
+        let act = |sim: &mut Sim| {
+            let made = sim.new_port(access, port);
+            sim.note(format!("create port {:?}", made.as_ref().map(|port| &port.id)));
+            made
+        };
+        self.call(place(access), "create port", true, act).await
+    }
+
+    async fn delete_port(&self, access: &Access, id: &PortId) -> PortResult<()> {
+        let act = |sim: &mut Sim| {
+            sim.cloud(access).ports.remove(id);
+            sim.books.touched(id.as_str());
+            Ok(())
+        };
+        self.call(place(access), "delete port", true, act).await
+    }
+
+    async fn network_room(&self, access: &Access, _: &ProjectId) -> PortResult<Room> {
+        self.call(place(access), "quota", false, |_| Ok(Room::default()))
+            .await
+    }
+}
