@@ -167,9 +167,26 @@ impl Engine {
                 {
                     running.lost.cancel();
                 }
+                if held.iter().any(|saga| tasks.end(*saga).is_none()) {
+                    self.give_back(tasks).await;
+                }
             }
             Err(error) => log_failure(&error, "the claims can't be renewed"),
         }
+    }
+
+    /// A claim whose answer was lost, or that was left while the database was away, is renewed with the others and
+    /// worked on by nobody. Which fence it has isn't known here, so all is given back, to be claimed anew.
+    async fn give_back(&self, tasks: &mut Tasks) {
+        tracing::warn!(
+            "this engine owns work that it doesn't know of: it gives everything back and begins anew"
+        );
+        tasks.set.shutdown().await;
+        tasks.running.clear();
+        if let Err(error) = self.driver.journal.release(&self.driver.owner).await {
+            log_failure(&error, "the work can't be given back");
+        }
+        self.wake.notify_one();
     }
 }
 
