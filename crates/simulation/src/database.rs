@@ -140,7 +140,10 @@ impl Database {
             .filter(|saga| saga.is_held(claim, now, bug))
             .ok_or(JournalError::Fenced(claim.saga))?;
         let before = saga.records.len();
-        let mut records: Vec<Record> = events.iter().map(|event| saga.write(event.clone(), now)).collect();
+        let mut records: Vec<Record> = events
+            .iter()
+            .map(|event| saga.write(event.clone(), now))
+            .collect();
         match bug {
             Some(Bug::LostWrite) if number % 17 == 0 => saga.records.truncate(before),
             Some(Bug::HalfWrite) if records.len() > 1 => {
@@ -293,4 +296,3 @@ impl Database {
         Ok(())
     }
 }
-

@@ -165,7 +165,9 @@ impl Director {
     }
 
     async fn direct(mut self) {
-        let engines = self.shared.with(|sim| [1 + sim.chance.below(2), 1 + sim.chance.below(2)]);
+        let engines = self
+            .shared
+            .with(|sim| [1 + sim.chance.below(2), 1 + sim.chance.below(2)]);
         for (side, count) in engines.into_iter().enumerate() {
             for _ in 0..count {
                 self.start(side);
@@ -233,13 +235,19 @@ impl Director {
                 };
                 let until = sim.world.now + sim.chance.millis(2_000..90_000);
                 sim.weather.cuts.push((place, until));
-                sim.note(format!("{} is out of reach until {:.0}", place.name(), until.as_secs_f64()));
+                sim.note(format!(
+                    "{} is out of reach until {:.0}",
+                    place.name(),
+                    until.as_secs_f64()
+                ));
                 // Whoever asks meanwhile has a reason to give up.
                 for blame in sim.books.blames.values_mut() {
                     blame.grave += 1;
                 }
             }
-            let alive: Vec<usize> = (0..sim.processes.len()).filter(|at| sim.processes[*at].alive).collect();
+            let alive: Vec<usize> = (0..sim.processes.len())
+                .filter(|at| sim.processes[*at].alive)
+                .collect();
             if alive.is_empty() {
                 return None;
             }
@@ -247,7 +255,10 @@ impl Director {
             if sim.chance.in_a_million(rates.jump) {
                 let skew = sim.chance.between(0..7_200) as i64 - 3_600;
                 sim.processes[one].skew = skew;
-                sim.note(format!("the clock of {} is off by {skew} s", sim.processes[one].owner.0));
+                sim.note(format!(
+                    "the clock of {} is off by {skew} s",
+                    sim.processes[one].owner.0
+                ));
             }
             if sim.chance.in_a_million(rates.stall) {
                 sim.stall(one);
@@ -269,7 +280,10 @@ impl Director {
         if let Some((_, stop)) = self.stops.iter().find(|(of, _)| *of == process) {
             stop.cancel();
             self.shared.with(|sim| {
-                let (side, name) = (sim.processes[process].side, sim.processes[process].owner.0.clone());
+                let (side, name) = (
+                    sim.processes[process].side,
+                    sim.processes[process].owner.0.clone(),
+                );
                 let when = sim.world.now + sim.chance.millis(31_000..60_000);
                 sim.note(format!("{name} is told to stop"));
                 sim.restarts.insert(when, side);
@@ -291,10 +305,12 @@ impl Director {
     fn operate(&mut self, calm: bool) {
         let live: Vec<(Side, SagaId)> = self.shared.peek(|sim| {
             let all = sim.databases.iter().enumerate();
-            let live = all.filter(|(side, _)| !sim.world.dead[*side]).flat_map(|(side, database)| {
-                let sagas = database.sagas.values().filter(|saga| !saga.ended);
-                sagas.map(move |saga| (side, saga.header.id))
-            });
+            let live = all
+                .filter(|(side, _)| !sim.world.dead[*side])
+                .flat_map(|(side, database)| {
+                    let sagas = database.sagas.values().filter(|saga| !saga.ended);
+                    sagas.map(move |saga| (side, saga.header.id))
+                });
             live.collect()
         });
         for (side, saga) in live {
@@ -315,7 +331,10 @@ impl Director {
                 });
                 let Some(reason) = waits else { return };
                 if sim.waits_without_cause(saga, &reason) {
-                    sim.violated("the operator is asked for a reason", format!("{saga} waits: {reason}"));
+                    sim.violated(
+                        "the operator is asked for a reason",
+                        format!("{saga} waits: {reason}"),
+                    );
                 }
                 let before = spoken.get(&saga).copied().unwrap_or(Time::ZERO);
                 if now < before + Duration::from_secs(60) || (!calm && sim.chance.percent(95)) {
@@ -357,15 +376,24 @@ impl Director {
 fn open_sagas(sim: &Sim) -> String {
     let mut open = Vec::new();
     for (side, database) in sim.databases.iter().enumerate() {
-        for saga in database.sagas.values().filter(|saga| !saga.ended && !sim.world.dead[side]) {
+        for saga in database
+            .sagas
+            .values()
+            .filter(|saga| !saga.ended && !sim.world.dead[side])
+        {
             let steps = sim.books.state(saga.header.id).map(|state| {
-                let moving = state.steps().filter(|(_, step)| {
-                    !matches!(step.phase.as_str(), "waiting" | "done" | "undone")
-                });
+                let moving = state
+                    .steps()
+                    .filter(|(_, step)| !matches!(step.phase.as_str(), "waiting" | "done" | "undone"));
                 let told = moving.map(|(node, step)| format!("{} {}", node.name, step.phase.as_str()));
                 told.collect::<Vec<_>>().join(", ")
             });
-            open.push(format!("{} {} ({})", saga.header.kind, saga.header.id, steps.unwrap_or_default()));
+            open.push(format!(
+                "{} {} ({})",
+                saga.header.kind,
+                saga.header.id,
+                steps.unwrap_or_default()
+            ));
         }
     }
     open.join("; ")
@@ -373,7 +401,8 @@ fn open_sagas(sim: &Sim) -> String {
 
 impl Plot {
     fn advance(&mut self, sim: &mut Sim) -> bool {
-        let busy = (0..2).any(|side| !sim.world.dead[side] && sim.databases[side].live_saga(self.group).is_some());
+        let busy =
+            (0..2).any(|side| !sim.world.dead[side] && sim.databases[side].live_saga(self.group).is_some());
         if busy {
             self.next = self.next.max(sim.world.now + Duration::from_secs(1));
             // A second operation of the same group is asked for, too, and must be refused.
@@ -402,7 +431,9 @@ impl Plot {
             Stage::Establish => sim.establish(self.group),
             Stage::Bind => sim.bind(self.group),
             Stage::Add(member) => sim.add_member(self.group, &member.clone()),
+            Stage::FailOver if sim.has_moved(self.group) => true,
             Stage::FailOver => sim.fail_over(self.group).is_some(),
+            Stage::Disaster if sim.has_moved(self.group) && !sim.world.dead[0] => true,
             Stage::Disaster => self.disaster(sim),
         };
         self.tries += 1;
@@ -448,7 +479,7 @@ impl Plot {
 
 impl Sim {
     /// Whether the second site could take the group over: it knows the servers, and has a whole snapshot.
-    fn is_prepared(&self, id: GroupId) -> bool {
+    pub fn is_prepared(&self, id: GroupId) -> bool {
         let Some(group) = self.databases[1].groups.get(&id) else {
             return false;
         };
@@ -469,6 +500,11 @@ impl Sim {
             })
         });
         known && whole
+    }
+
+    fn has_moved(&self, id: GroupId) -> bool {
+        let group = self.databases[0].groups.get(&id);
+        group.is_none_or(|group| matches!(group.status, GroupStatus::FailedOver | GroupStatus::Error))
     }
 
     fn kill_first_site(&mut self) {

@@ -52,7 +52,11 @@ fn main() -> anyhow::Result<ExitCode> {
         None if cli.planted => planted(&cli)?,
         None => many(&cli)?,
     };
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn replay(seed: u64, bug: Option<Bug>) -> anyhow::Result<bool> {
@@ -125,7 +129,12 @@ fn planted(cli: &Cli) -> anyhow::Result<bool> {
             Some(report) => {
                 found += 1;
                 let violation = report.violation.as_ref().map(ToString::to_string);
-                println!("{}: seed {}, {}", bug.name(), report.seed, violation.unwrap_or_default());
+                println!(
+                    "{}: seed {}, {}",
+                    bug.name(),
+                    report.seed,
+                    violation.unwrap_or_default()
+                );
             }
             None => println!("{}: NOT FOUND in {} seeds", bug.name(), result.seeds),
         }

@@ -41,7 +41,10 @@ pub fn search(
             }
             if found.seeds.is_multiple_of(1000) && !first {
                 let (seeds, bad) = (found.seeds, found.violations.len());
-                eprintln!("{seeds} seeds, {bad} violations, {:.0} s", began.elapsed().as_secs_f64());
+                eprintln!(
+                    "{seeds} seeds, {bad} violations, {:.0} s",
+                    began.elapsed().as_secs_f64()
+                );
             }
             if report.violation.is_some() {
                 over.fetch_or(first, Ordering::Relaxed);

@@ -31,7 +31,14 @@ impl Sim {
         database.groups.get(&group).cloned()
     }
 
-    fn write(&mut self, side: Side, group: &Group, work: Work, id: uuid::Uuid, row: Option<&Operation>) -> bool {
+    fn write(
+        &mut self,
+        side: Side,
+        group: &Group,
+        work: Work,
+        id: uuid::Uuid,
+        row: Option<&Operation>,
+    ) -> bool {
         let now = self.world.now;
         let along = Along {
             saga: saga(work, id),
@@ -151,6 +158,9 @@ impl Sim {
         found.set_status(GroupStatus::FailingOver, None).ok()?;
         let row = self.pending(&order);
         self.books.forced.insert(group);
+        if !self.is_prepared(group) {
+            self.books.excuse(SagaId(operation.0));
+        }
         let begun = self.write(1, &found, Work::UnplannedFailover(order), operation.0, Some(&row));
         begun.then_some(operation)
     }

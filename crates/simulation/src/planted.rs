@@ -123,15 +123,33 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
         }
     };
     match bug {
-        Bug::CloneBeforeFence => drop_edges(&mut nodes, "clone-volume", "fence-replication", &["final-snapshot"]),
+        Bug::CloneBeforeFence => drop_edges(
+            &mut nodes,
+            "clone-volume",
+            "fence-replication",
+            &["final-snapshot"],
+        ),
         Bug::SnapshotBeforeStop => drop_edges(&mut nodes, "final-snapshot", "stop-server", &["preflight"]),
-        Bug::ImportBeforeClone => drop_edges(&mut nodes, "import-volume", "clone-volume", &["fence-replication"]),
+        Bug::ImportBeforeClone => drop_edges(
+            &mut nodes,
+            "import-volume",
+            "clone-volume",
+            &["fence-replication"],
+        ),
         Bug::BootBeforeHandOver => {
-            drop_edges(&mut nodes, "join-consistency-group", "hand-over-volume", &["fence-replication"]);
+            drop_edges(
+                &mut nodes,
+                "join-consistency-group",
+                "hand-over-volume",
+                &["fence-replication"],
+            );
         }
         Bug::CommitBeforeBoot => drop_edges(&mut nodes, "commit", "boot-server", &["join-consistency-group"]),
         Bug::StartBeforeTwinGone => {
-            for node in nodes.iter_mut().filter(|node| node.name.starts_with("stop-server")) {
+            for node in nodes
+                .iter_mut()
+                .filter(|node| node.name.starts_with("stop-server"))
+            {
                 node.undone_after = Some(Vec::new());
             }
         }
@@ -232,7 +250,8 @@ pub fn result(bug: Option<Bug>, result: Result<Value, StepFailure>) -> Result<Va
 /// Everybody's ports at the target, and not only ours.
 pub fn undo_too_much(sim: &mut Sim) {
     for cloud in &mut sim.world.clouds {
-        cloud.ports.retain(|_, port| port.description != crate::setup::BYSTANDER);
+        cloud
+            .ports
+            .retain(|_, port| port.description != crate::setup::BYSTANDER);
     }
 }
-

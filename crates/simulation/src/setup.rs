@@ -167,7 +167,11 @@ impl Sim {
                 id: site_id(at),
                 name: NAMES[at].to_owned(),
                 description: String::new(),
-                site_type: if at == 0 { SiteType::Primary } else { SiteType::Secondary },
+                site_type: if at == 0 {
+                    SiteType::Primary
+                } else {
+                    SiteType::Secondary
+                },
                 auth_url: format!("https://{}", NAMES[at]),
                 region_name: None,
                 public_key: None,
@@ -206,8 +210,12 @@ impl Sim {
         for database in &mut self.databases {
             for side in 0..2 {
                 let key = (group_id, site_id(side));
-                database.trusts.insert(key, SecretString::from(format!("trust-{side}")));
-                database.tokens.insert(key, SecretString::from(format!("token-{side}")));
+                database
+                    .trusts
+                    .insert(key, SecretString::from(format!("trust-{side}")));
+                database
+                    .tokens
+                    .insert(key, SecretString::from(format!("token-{side}")));
             }
             database.groups.insert(group_id, group.clone());
         }
@@ -240,7 +248,9 @@ impl Sim {
                 .volume_groups
                 .insert(site_id(side), group_row);
         }
-        let Some(policy) = &group.document.policy else { return };
+        let Some(policy) = &group.document.policy else {
+            return;
+        };
         let name = policy.pure_pg_name.clone();
         let array = ArrayGroup {
             volumes: volumes.iter().map(|volume| volume.array_name.clone()).collect(),
@@ -251,7 +261,11 @@ impl Sim {
             ..ArrayGroup::default()
         };
         self.world.arrays[0].groups.insert(name.clone(), array);
-        self.world.arrays[1].incoming.entry(name.clone()).or_default().allowed = true;
+        self.world.arrays[1]
+            .incoming
+            .entry(name.clone())
+            .or_default()
+            .allowed = true;
         self.world.take_snapshot(0, &name, "first", &mut self.chance);
         let when = Time::from_secs(self.chance.between(1..INTERVAL));
         self.world.at(when, crate::world::Change::Scheduled(0, name));
@@ -307,7 +321,11 @@ impl Sim {
                 failover_count: 0,
                 modified_at: now,
             },
-            status: if protected { GroupStatus::Active } else { GroupStatus::Creating },
+            status: if protected {
+                GroupStatus::Active
+            } else {
+                GroupStatus::Creating
+            },
             status_reason: None,
             member_states,
             consistency_group: ConsistencyGroup {

@@ -17,7 +17,11 @@ fn the_same_seed_is_the_same_history() {
         let (once, again) = (run(seed, None, true).unwrap(), run(seed, None, true).unwrap());
         let differs = once.history.iter().zip(&again.history).find(|(a, b)| a != b);
         assert_eq!(differs, None, "seed {seed}");
-        assert_eq!((once.hash, once.events), (again.hash, again.events), "seed {seed}");
+        assert_eq!(
+            (once.hash, once.events),
+            (again.hash, again.events),
+            "seed {seed}"
+        );
     }
 }
 

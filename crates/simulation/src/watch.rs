@@ -5,9 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use protector_domain::SagaId;
 use protector_saga::engine::Planner;
-use protector_saga::{
-    Claim, Dag, SagaHeader, SagaOutcome, State, StepContext, StepFailure, Steps,
-};
+use protector_saga::{Claim, Dag, SagaHeader, SagaOutcome, State, StepContext, StepFailure, Steps};
 use protector_workflows::Workflows;
 use serde_json::Value;
 
@@ -112,7 +110,10 @@ impl Steps for WatchedSteps {
         };
         let _at_work = AtWork::new(&self.shared, self.process, &attempt);
         let work = async {
-            match self.bug.and_then(|bug| planted::instead_of_run(bug, context.step)) {
+            match self
+                .bug
+                .and_then(|bug| planted::instead_of_run(bug, context.step))
+            {
                 Some(value) => Ok(value),
                 None => self.inner.run(context).await,
             }

@@ -18,7 +18,9 @@ impl Sim {
         };
         let work = Work::from_parts(&row.header.kind, row.header.version, &row.header.params);
         let wrong = match (work, outcome) {
-            (Ok(Work::PlannedFailover(order)), SagaOutcome::Completed) => self.moved(side, saga, &order, true),
+            (Ok(Work::PlannedFailover(order)), SagaOutcome::Completed) => {
+                self.moved(side, saga, &order, true)
+            }
             (Ok(Work::UnplannedFailover(order)), SagaOutcome::Completed) => {
                 self.moved(side, saga, &order, false)
             }
@@ -37,12 +39,14 @@ impl Sim {
             (Ok(Work::EstablishGroup { group }), SagaOutcome::Completed) => {
                 let known = self.databases[side].groups.get(&group);
                 known
-                    .filter(|group| group.consistency_group.volume_groups.len() < 2 || group.status == GroupStatus::Creating)
+                    .filter(|group| {
+                        group.consistency_group.volume_groups.len() < 2
+                            || group.status == GroupStatus::Creating
+                    })
                     .map(|group| format!("the group is {} without its Cinder groups", group.status.as_str()))
             }
-            (Ok(Work::EstablishGroup { .. } | Work::BindArrays { .. }), SagaOutcome::RolledBack) => {
-                self.without_cause(saga)
-            }
+            // The other site's part may have failed, for reasons of its own.
+            (Ok(Work::BindArrays { .. }), SagaOutcome::RolledBack) => self.without_cause(saga),
             _ => None,
         };
         if let Some(wrong) = wrong {
@@ -132,7 +136,11 @@ impl Sim {
         if twin.server.status != "ACTIVE" {
             return Some(format!("'{name}' is {}", twin.server.status));
         }
-        let wanted: Vec<_> = now.volumes.iter().map(|volume| volume.volume_id.clone()).collect();
+        let wanted: Vec<_> = now
+            .volumes
+            .iter()
+            .map(|volume| volume.volume_id.clone())
+            .collect();
         if twin.volumes != wanted {
             return Some(format!("'{name}' has not exactly its disks"));
         }
@@ -147,13 +155,19 @@ impl Sim {
             if row.group_id.is_none() {
                 return Some(format!("volume {} of '{name}' is in no group", row.id));
             }
-            let there = row.provider_id.as_ref().and_then(|name| self.world.arrays[target].volumes.get(name));
+            let there = row
+                .provider_id
+                .as_ref()
+                .and_then(|name| self.world.arrays[target].volumes.get(name));
             let Some(base) = there.and_then(|volume| volume.base) else {
                 return Some(format!("volume {} of '{name}' has nothing on the array", row.id));
             };
             let here = &self.world.arrays[source].volumes.get(&old.array_name)?;
             if base.disk != here.data.disk {
-                return Some(format!("disk {} of '{name}' holds the data of disk {}", here.data.disk, base.disk));
+                return Some(format!(
+                    "disk {} of '{name}' holds the data of disk {}",
+                    here.data.disk, base.disk
+                ));
             }
             let last = here.content(self.world.now);
             if planned && base != last && !self.is_late(was.instance_id.as_str()) {
@@ -174,7 +188,10 @@ impl Sim {
 
     /// What the operation made and that is still there, but for what came too late for anybody to know of.
     fn left(&self, order: &FailoverOrder) -> Option<String> {
-        order.members.iter().find_map(|member| self.left_of(order, member))
+        order
+            .members
+            .iter()
+            .find_map(|member| self.left_of(order, member))
     }
 
     fn left_of(&self, order: &FailoverOrder, member: &Member) -> Option<String> {
@@ -203,7 +220,10 @@ impl Sim {
             }
         }
         for (name, volume) in &self.world.arrays[target].volumes {
-            let ours = volume.mark.as_ref().is_some_and(|mark| mark.operation == operation && mark.member == id);
+            let ours = volume
+                .mark
+                .as_ref()
+                .is_some_and(|mark| mark.operation == operation && mark.member == id);
             if ours && !volume.destroyed && !self.is_late(name) {
                 return Some(format!("array volume {name} is left at {}", NAMES[target]));
             }
@@ -223,7 +243,10 @@ impl Sim {
         }
         let operation = self.databases[side].operations.get(&order.operation)?;
         if operation.status != OperationStatus::Failed
-            || !matches!(operation.outcome, Some(protector_domain::Outcome::RolledBack | protector_domain::Outcome::Cancelled))
+            || !matches!(
+                operation.outcome,
+                Some(protector_domain::Outcome::RolledBack | protector_domain::Outcome::Cancelled)
+            )
         {
             return Some(format!("the operation's row says {:?}", operation.outcome));
         }
@@ -238,7 +261,8 @@ impl Sim {
         }
         let sends = self.world.arrays[source].live(&order.array_group);
         let taken = self.world.arrays[target].incoming.get(&order.array_group);
-        let runs = sends.is_some_and(|group| group.scheduled) && taken.is_some_and(|incoming| incoming.allowed);
+        let runs =
+            sends.is_some_and(|group| group.scheduled) && taken.is_some_and(|incoming| incoming.allowed);
         if !runs && self.books.late_effects == 0 {
             return Some("replication doesn't run".to_owned());
         }
@@ -255,9 +279,8 @@ impl Sim {
 
     fn no_cause(&self, saga: SagaId) -> bool {
         let blame = self.books.blames.get(&saga);
-        let grave = blame.is_some_and(|blame| {
-            blame.grave > 0 || blame.steps.values().any(|count| *count >= 4)
-        });
+        let grave =
+            blame.is_some_and(|blame| blame.grave > 0 || blame.steps.values().any(|count| *count >= 4));
         !(grave || self.books.cancelled.contains(&saga) || self.world.broken > 0)
     }
 
@@ -266,14 +289,22 @@ impl Sim {
         if !self.no_cause(saga) {
             return None;
         }
-        let why = self.books.state(saga).and_then(|state| state.first_error().map(|(step, text)| format!("{step}: {text}")));
-        Some(format!("it was rolled back without a cause ({})", why.unwrap_or_default()))
+        let why = self
+            .books
+            .state(saga)
+            .and_then(|state| state.first_error().map(|(step, text)| format!("{step}: {text}")));
+        Some(format!(
+            "it was rolled back without a cause ({})",
+            why.unwrap_or_default()
+        ))
     }
 
     /// Whether an operator is waited for without anything that he could mend.
     pub fn waits_without_cause(&self, saga: SagaId, reason: &str) -> bool {
         let forward = self.books.state(saga).is_some_and(|state| {
-            state.steps().any(|(node, step)| node.kind == StepKind::Retriable && step.attempts > 0)
+            state
+                .steps()
+                .any(|(node, step)| node.kind == StepKind::Retriable && step.attempts > 0)
         });
         let _ = forward;
         !(reason.contains(crate::hands::INJECTED)
@@ -283,7 +314,13 @@ impl Sim {
             || self.world.broken > 0)
     }
 
-    fn not_in_groups(&self, side: Side, group: protector_domain::GroupId, member: &Member, wanted: bool) -> Option<String> {
+    fn not_in_groups(
+        &self,
+        side: Side,
+        group: protector_domain::GroupId,
+        member: &Member,
+        wanted: bool,
+    ) -> Option<String> {
         let group = self.databases[side].groups.get(&group)?;
         let policy = group.document.policy.as_ref()?;
         let array = self.world.arrays[side].live(&policy.pure_pg_name);

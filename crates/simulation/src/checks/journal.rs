@@ -18,15 +18,27 @@ impl Sim {
             (before.expires > now && *owner != claim.owner).then(|| owner.0.clone())
         });
         let fence = before.map_or(0, |before| before.fence);
-        self.note(format!("{} claims {} ({})", claim.owner.0, claim.saga, claim.fence));
+        self.note(format!(
+            "{} claims {} ({})",
+            claim.owner.0, claim.saga, claim.fence
+        ));
         if let Some(owner) = held {
-            self.violated("lease", format!("{} took what {owner} still holds", claim.owner.0));
+            self.violated(
+                "lease",
+                format!("{} took what {owner} still holds", claim.owner.0),
+            );
         }
         if claim.fence <= fence {
-            self.violated("fence", format!("a claim with fence {} follows one with {fence}", claim.fence));
+            self.violated(
+                "fence",
+                format!("a claim with fence {} follows one with {fence}", claim.fence),
+            );
         }
         if self.books.ended(claim.saga).is_some() {
-            self.violated("journal", format!("{} is over, and was claimed again", claim.saga));
+            self.violated(
+                "journal",
+                format!("{} is over, and was claimed again", claim.saga),
+            );
         }
         self.books.grant(side, claim, now + lease);
     }
@@ -74,11 +86,19 @@ impl Sim {
         if !written {
             self.violated("journal", "a write that was answered isn't there".to_owned());
         }
-        if let Some(process) = self.processes.iter().position(|process| process.owner == claim.owner)
-            && events.iter().any(|event| matches!(event, Event::UndoIntent { .. }))
+        if let Some(process) = self
+            .processes
+            .iter()
+            .position(|process| process.owner == claim.owner)
+            && events
+                .iter()
+                .any(|event| matches!(event, Event::UndoIntent { .. }))
             && self.books.goes_forward(process, claim.saga)
         {
-            self.violated("undo order", "the way back began while a step was still at work".to_owned());
+            self.violated(
+                "undo order",
+                "the way back began while a step was still at work".to_owned(),
+            );
         }
     }
 
@@ -92,12 +112,16 @@ impl Sim {
         };
         let read = self.books.reads.entry(saga).or_insert_with(|| Read {
             state: State::new(&dag),
-            side,
         });
         let from = usize::try_from(read.state.next_seq() - 1).unwrap_or(0);
         let news: Vec<_> = row.records.iter().skip(from).cloned().collect();
         for record in news {
-            self.note(format!("journal {} {}: {}", saga, record.seq, told(&record.event)));
+            self.note(format!(
+                "journal {} {}: {}",
+                saga,
+                record.seq,
+                told(&record.event)
+            ));
             let Some(read) = self.books.reads.get_mut(&saga) else {
                 return;
             };
@@ -125,10 +149,6 @@ impl super::Books {
         self.reads.get(&saga).map(|read| &read.state)
     }
 
-    pub fn side_of(&self, saga: SagaId) -> Option<Side> {
-        self.reads.get(&saga).map(|read| read.side)
-    }
-
     fn ended(&self, saga: SagaId) -> Option<SagaOutcome> {
         self.state(saga)?.ended()
     }
@@ -153,7 +173,12 @@ fn out_of_order(dag: &Dag, state: &State, event: &Event) -> Option<String> {
     match event {
         Event::Intent { step, .. } => {
             let node = dag.node(step)?;
-            let back = |phase| matches!(phase, StepPhase::Undoing | StepPhase::Undone | StepPhase::UndoFailed);
+            let back = |phase| {
+                matches!(
+                    phase,
+                    StepPhase::Undoing | StepPhase::Undone | StepPhase::UndoFailed
+                )
+            };
             if state.steps().any(|(_, step)| back(step.phase)) {
                 return Some(format!("{step} goes forward on the way back"));
             }
@@ -191,7 +216,11 @@ fn out_of_order(dag: &Dag, state: &State, event: &Event) -> Option<String> {
                 SagaOutcome::Abandoned => false,
             });
             let (node, step) = open?;
-            Some(format!("it ended {outcome:?}, and {} is {}", node.name, step.phase.as_str()))
+            Some(format!(
+                "it ended {outcome:?}, and {} is {}",
+                node.name,
+                step.phase.as_str()
+            ))
         }
         _ => None,
     }

@@ -36,7 +36,6 @@ pub struct Blame {
 /// A saga as its own journal has it, read by the plan as it ought to be.
 struct Read {
     state: State,
-    side: Side,
 }
 
 #[derive(Default)]
@@ -128,6 +127,11 @@ impl Books {
             .or_default() += 1;
     }
 
+    /// Something that nobody can help is in the way of this saga.
+    pub fn excuse(&mut self, saga: SagaId) {
+        self.blames.entry(saga).or_default().grave += 1;
+    }
+
     /// Whether somebody is at work on a step of this saga in this process.
     fn goes_forward(&self, owner: usize, saga: SagaId) -> bool {
         self.at_work
@@ -182,13 +186,21 @@ impl crate::sim::Sim {
             let owner = self.processes[process].owner.0.clone();
             self.note(format!("{owner} is late with '{name}' of {}", attempt.step));
         }
-        let allowed = self.books.plans.get(&attempt.saga).and_then(|dag| dag.node(&attempt.step));
+        let allowed = self
+            .books
+            .plans
+            .get(&attempt.saga)
+            .and_then(|dag| dag.node(&attempt.step));
         if let Some(node) = allowed
             && changes
             && self.processes[process].stalled < attempt.began
             && now > attempt.began + node.timeout + Duration::from_secs(1)
         {
-            let text = format!("'{name}' of {} came {:?} after its deadline", attempt.step, now - attempt.began);
+            let text = format!(
+                "'{name}' of {} came {:?} after its deadline",
+                attempt.step,
+                now - attempt.began
+            );
             self.violated("deadline", text);
         }
     }
@@ -217,23 +229,35 @@ impl crate::sim::Sim {
         let looked = self.books.checks.get_mut(&(process, attempt.saga));
         match looked.and_then(Vec::pop) {
             Some(true) => {}
-            Some(false) => self.violated("lease", format!("{} began though its lease was lost", attempt.step)),
-            None => self.violated("lease", format!("{} began without a look at the lease", attempt.step)),
+            Some(false) => self.violated(
+                "lease",
+                format!("{} began though its lease was lost", attempt.step),
+            ),
+            None => self.violated(
+                "lease",
+                format!("{} began without a look at the lease", attempt.step),
+            ),
         }
         let records = self.databases[side].sagas.get(&attempt.saga);
         let announced = records.is_some_and(|saga| {
             saga.records.iter().rev().any(|record| match &record.event {
-                protector_saga::Event::Intent { step, attempt: number, .. } => {
-                    !attempt.undo && *step == attempt.step && *number == attempt.number
-                }
-                protector_saga::Event::UndoIntent { step, attempt: number } => {
-                    attempt.undo && *step == attempt.step && *number == attempt.number
-                }
+                protector_saga::Event::Intent {
+                    step,
+                    attempt: number,
+                    ..
+                } => !attempt.undo && *step == attempt.step && *number == attempt.number,
+                protector_saga::Event::UndoIntent {
+                    step,
+                    attempt: number,
+                } => attempt.undo && *step == attempt.step && *number == attempt.number,
                 _ => false,
             })
         });
         if !announced {
-            let text = format!("{doing} {} #{} began without its intent", attempt.step, attempt.number);
+            let text = format!(
+                "{doing} {} #{} began without its intent",
+                attempt.step, attempt.number
+            );
             self.violated("journal", text);
         }
     }

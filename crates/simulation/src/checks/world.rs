@@ -52,7 +52,8 @@ impl Sim {
     }
 
     fn is_forced(&self, disk: u32) -> bool {
-        self.setup_group(disk).is_some_and(|group| self.books.forced.contains(&group))
+        self.setup_group(disk)
+            .is_some_and(|group| self.books.forced.contains(&group))
     }
 
     fn managed_twice(&self) -> Option<String> {
@@ -75,11 +76,14 @@ impl Sim {
             let mut seen = BTreeSet::new();
             for machine in cloud.servers.values() {
                 let of = &machine.server.metadata;
-                let (Some(operation), Some(member)) = (of.get("dr_operation_id"), of.get("dr_member_id")) else {
+                let (Some(operation), Some(member)) = (of.get("dr_operation_id"), of.get("dr_member_id"))
+                else {
                     continue;
                 };
                 if !seen.insert((operation, member)) {
-                    return Some(format!("operation {operation} made two servers for member {member}"));
+                    return Some(format!(
+                        "operation {operation} made two servers for member {member}"
+                    ));
                 }
             }
             let mut seen = BTreeSet::new();
@@ -96,7 +100,10 @@ impl Sim {
                 if let Some(mark) = &volume.mark
                     && !seen.insert((&mark.operation, &mark.volume))
                 {
-                    return Some(format!("two clones of {} for operation {}", mark.volume, mark.operation));
+                    return Some(format!(
+                        "two clones of {} for operation {}",
+                        mark.volume, mark.operation
+                    ));
                 }
             }
         }
@@ -129,23 +136,36 @@ impl Sim {
             return;
         }
         if !complete {
-            self.violated("whole snapshot", format!("a clone was made of {suffix}, which has not come over yet"));
+            self.violated(
+                "whole snapshot",
+                format!("a clone was made of {suffix}, which has not come over yet"),
+            );
         }
         let late = self.books.late;
         let incoming = &self.world.arrays[target].incoming;
         let open = incoming.get(group).is_some_and(|incoming| incoming.allowed);
         if open && !late {
-            self.violated("fence of the array", format!("a clone of {suffix} was made while {group} is still received"));
+            self.violated(
+                "fence of the array",
+                format!("a clone of {suffix} was made while {group} is still received"),
+            );
         }
-        let source = self.books.sources.entry(mark.operation.clone()).or_insert_with(|| suffix.to_owned());
+        let source = self
+            .books
+            .sources
+            .entry(mark.operation.clone())
+            .or_insert_with(|| suffix.to_owned());
         if source != suffix {
             let text = format!("clones of one operation are of {source} and of {suffix}");
             self.violated("whole snapshot", text);
         }
-        let newer = self.world.arrays[target].incoming.get(group).is_some_and(|incoming| {
-            let mut all = incoming.snapshots.values();
-            all.any(|other| !other.destroyed && other.completed.is_some() && other.created > taken)
-        });
+        let newer = self.world.arrays[target]
+            .incoming
+            .get(group)
+            .is_some_and(|incoming| {
+                let mut all = incoming.snapshots.values();
+                all.any(|other| !other.destroyed && other.completed.is_some() && other.created > taken)
+            });
         if newer && !late && !suffix.starts_with("dr-") {
             let text = format!("a clone was made of {suffix}, and a newer snapshot is there");
             self.violated("newest snapshot", text);
@@ -165,7 +185,10 @@ impl Sim {
             return;
         }
         let (kind, which) = step.split_once('/').unwrap_or((step, ""));
-        let (source, target) = (crate::world::side_of(order.source), crate::world::side_of(order.target));
+        let (source, target) = (
+            crate::world::side_of(order.source),
+            crate::world::side_of(order.target),
+        );
         let wrong = match kind {
             "stop-server" => order
                 .members
@@ -199,7 +222,10 @@ impl Sim {
             _ => None,
         };
         if let Some(wrong) = wrong {
-            self.violated("journal and world", format!("{step} is recorded as done, and {wrong}"));
+            self.violated(
+                "journal and world",
+                format!("{step} is recorded as done, and {wrong}"),
+            );
         }
     }
 }

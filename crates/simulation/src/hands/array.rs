@@ -81,7 +81,8 @@ impl Sim {
         let source = side(&pair.source);
         let groups = &mut self.world.arrays[source].groups;
         let found = groups.get(&spec.name);
-        let foreign = found.is_some_and(|group| group.volumes.iter().any(|volume| !expected.contains(volume)));
+        let foreign =
+            found.is_some_and(|group| group.volumes.iter().any(|volume| !expected.contains(volume)));
         if foreign {
             return conflict(format!(
                 "The protection group {} holds volumes of others.",
@@ -336,13 +337,7 @@ impl Array for Hands {
         self.call(at(source), "set schedule", true, act).await
     }
 
-    async fn set_allowed(
-        &self,
-        target: &ArrayAccess,
-        _: &str,
-        group: &str,
-        allowed: bool,
-    ) -> PortResult<()> {
+    async fn set_allowed(&self, target: &ArrayAccess, _: &str, group: &str, allowed: bool) -> PortResult<()> {
         let side = side(target);
         let act = |sim: &mut Sim| {
             sim.note(format!("{} allows {group}: {allowed}", ARRAYS[side]));

@@ -201,7 +201,11 @@ impl Sim {
             let text = format!(
                 "Volume {id} is {}{}.",
                 volume.status,
-                if volume.group_id.is_some() { " and in a group" } else { "" }
+                if volume.group_id.is_some() {
+                    " and in a group"
+                } else {
+                    ""
+                }
             );
             return conflict(text);
         }
@@ -273,7 +277,11 @@ impl Sim {
         let taken = others.find(|port| {
             let same_mac = Some(&port.mac_address) == new.mac_address.as_ref();
             let address = |ip: &String| port.fixed_ips.iter().any(|have| have.ip_address == *ip);
-            same_mac || new.fixed_ips.iter().any(|(_, ip)| ip.as_ref().is_some_and(address))
+            same_mac
+                || new
+                    .fixed_ips
+                    .iter()
+                    .any(|(_, ip)| ip.as_ref().is_some_and(address))
         });
         if let Some(port) = taken {
             return conflict(format!("The address is taken by port {}.", port.id));

@@ -161,7 +161,10 @@ impl Hands {
 }
 
 pub fn not_found<T>(what: &str) -> PortResult<T> {
-    Err(PortError::permanent(Kind::NotFound, format!("There is no {what}.")))
+    Err(PortError::permanent(
+        Kind::NotFound,
+        format!("There is no {what}."),
+    ))
 }
 
 pub fn conflict<T>(message: impl Into<String>) -> PortResult<T> {

@@ -122,7 +122,9 @@ impl Journal for Hands {
             let at = now(sim);
             let told = sim.databases[side].check(claim, at);
             let truth = sim.holds(side, claim);
-            sim.books.checked(process, claim.saga, truth);
+            if told.is_ok() {
+                sim.books.checked(process, claim.saga, truth);
+            }
             told
         };
         self.journal("check", false, act).await
@@ -253,10 +255,8 @@ impl Store for Hands {
     }
 
     async fn live_saga(&self, id: GroupId) -> StoreResult<Option<SagaHeader>> {
-        self.read("live saga", |db| {
-            db.live_saga(id).map(|saga| saga.header.clone())
-        })
-        .await
+        self.read("live saga", |db| db.live_saga(id).map(|saga| saga.header.clone()))
+            .await
     }
 
     async fn keep_facts(&self, id: GroupId, facts: &RecordedFacts) -> StoreResult<()> {
@@ -297,8 +297,7 @@ impl Store for Hands {
     }
 
     async fn operation(&self, id: OperationId) -> StoreResult<Option<Operation>> {
-        self.read("operation", |db| db.operations.get(&id).cloned())
-            .await
+        self.read("operation", |db| db.operations.get(&id).cloned()).await
     }
 
     async fn operations(&self, _: &OperationFilter, _: &Page) -> StoreResult<Vec<Operation>> {

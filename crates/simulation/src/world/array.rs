@@ -6,7 +6,7 @@ use std::time::Duration;
 use protector_domain::ServerId;
 use protector_ports::array::Mark;
 
-use super::{ARRAYS, Change, NAMES, Side, Time, World};
+use super::{Change, NAMES, Side, Time, World};
 use crate::chance::Chance;
 
 /// What is on a disk: whose it is, and up to when it was written.
@@ -87,10 +87,6 @@ impl ArrayState {
         }
     }
 
-    pub fn name(&self) -> &'static str {
-        ARRAYS[self.side]
-    }
-
     pub fn add(&mut self, name: &str, data: Data, base: Option<Data>) {
         self.serials += 1;
         let volume = Volume {
@@ -131,7 +127,10 @@ impl World {
             destroyed: false,
         };
         found.snapshots.insert(suffix.to_owned(), snapshot.clone());
-        let allowed = self.arrays[1 - side].incoming.entry(group.to_owned()).or_default();
+        let allowed = self.arrays[1 - side]
+            .incoming
+            .entry(group.to_owned())
+            .or_default();
         if allowed.allowed {
             allowed.snapshots.insert(suffix.to_owned(), snapshot);
             let about = self.pace.replicate;
@@ -171,10 +170,7 @@ impl World {
                 snapshot.completed = Some(now);
             } else {
                 let again = now + Duration::from_secs(10);
-                self.at(
-                    again,
-                    Change::Arrived(side, group.to_owned(), suffix.to_owned()),
-                );
+                self.at(again, Change::Arrived(side, group.to_owned(), suffix.to_owned()));
             }
         }
     }

@@ -82,7 +82,10 @@ impl World {
     /// The disks' names on the array.
     fn disks(&self, side: Side, server: &ServerId) -> Vec<String> {
         let cloud = &self.clouds[side];
-        let volumes = cloud.servers.get(server).map_or(&[][..], |machine| &machine.volumes);
+        let volumes = cloud
+            .servers
+            .get(server)
+            .map_or(&[][..], |machine| &machine.volumes);
         volumes
             .iter()
             .filter_map(|volume| cloud.volumes.get(volume)?.provider_id.clone())

@@ -35,7 +35,9 @@ pub const NAMES: [&str; 2] = ["site-a", "site-b"];
 pub const ARRAYS: [&str; 2] = ["fa-a", "fa-b"];
 
 pub fn site_id(side: Side) -> SiteId {
-    SiteId(Uuid::from_u128(0xa000_0000_0000_4000_8000_0000_0000_0001 + side as u128))
+    SiteId(Uuid::from_u128(
+        0xa000_0000_0000_4000_8000_0000_0000_0001 + side as u128,
+    ))
 }
 
 pub fn side_of(site: SiteId) -> Side {
