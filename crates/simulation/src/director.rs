@@ -294,7 +294,7 @@ impl Director {
     fn relay(&mut self) {
         for plot in &self.plots {
             self.shared.with(|sim| {
-                if sim.weather.is_calm(sim.world.now) || sim.chance.percent(40) {
+                if sim.weather.is_calm(sim.world.now) || sim.chance.percent(12) {
                     sim.relay(plot.group);
                 }
             });
@@ -322,8 +322,7 @@ impl Director {
                 if !calm && sim.chance.in_a_million(rates.cancel) {
                     sim.note(format!("cancel {saga}"));
                     sim.books.cancelled.insert(saga);
-                    sim.databases[side].request(saga, Event::Cancelled, now);
-                    sim.read_on(side, saga);
+                    sim.tell(side, saga, Event::Cancelled);
                 }
                 let waits = sim.books.state(saga).and_then(|state| {
                     let at_work = !state.is_idle();
@@ -356,8 +355,10 @@ impl Director {
                     decision: word.to_owned(),
                     note: String::new(),
                 };
-                sim.databases[side].request(saga, event, now);
-                sim.read_on(side, saga);
+                if word == decision::ROLL_BACK {
+                    sim.books.rolled_back.insert(saga);
+                }
+                sim.tell(side, saga, event);
             });
         }
     }
@@ -478,6 +479,18 @@ impl Plot {
 }
 
 impl Sim {
+    /// A word to a saga, which has to be in its journal then.
+    fn tell(&mut self, side: Side, saga: SagaId, event: Event) {
+        let now = self.world.now;
+        self.databases[side].request(saga, event.clone(), now);
+        let row = self.databases[side].sagas.get(&saga);
+        let last = row.and_then(|row| row.records.last().map(|record| &record.event));
+        if last != Some(&event) {
+            self.violated("journal", "a request that was answered isn't there");
+        }
+        self.read_on(side, saga);
+    }
+
     /// Whether the second site could take the group over: it knows the servers, and has a whole snapshot.
     pub fn is_prepared(&self, id: GroupId) -> bool {
         let Some(group) = self.databases[1].groups.get(&id) else {

@@ -237,6 +237,7 @@ impl Sim {
         for (side, group) in [(1 - newer_at, &here), (newer_at, &there)] {
             let _ = self.databases[side].update_group(group, Along::default(), at);
             self.watch_group(side, group);
+            self.books.relayed.insert((side, group.id()), stamp);
         }
         self.note(format!("document {stamp:?} is relayed"));
     }

@@ -70,7 +70,7 @@ bugs! {
     FenceNotDone = "fence-recorded-and-not-done",
     BlindToServers = "boot-does-not-look-first",
     BlindToPorts = "ports-are-not-looked-for",
-    BlindToVolumes = "clones-are-not-looked-for",
+    BlindToVolumes = "imports-are-not-looked-for",
     SettleSkipped = "settle-skipped",
     SettleSwapped = "settle-with-another-outcome",
     AmbiguousIsPermanent = "ambiguous-taken-as-permanent",
@@ -129,7 +129,15 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
             "fence-replication",
             &["final-snapshot"],
         ),
-        Bug::SnapshotBeforeStop => drop_edges(&mut nodes, "final-snapshot", "stop-server", &["preflight"]),
+        Bug::SnapshotBeforeStop => {
+            drop_edges(&mut nodes, "final-snapshot", "stop-server", &["preflight"]);
+            for node in nodes
+                .iter_mut()
+                .filter(|node| node.name.starts_with("stop-server"))
+            {
+                node.undone_after = None;
+            }
+        }
         Bug::ImportBeforeClone => drop_edges(
             &mut nodes,
             "import-volume",
@@ -144,7 +152,15 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
                 &["fence-replication"],
             );
         }
-        Bug::CommitBeforeBoot => drop_edges(&mut nodes, "commit", "boot-server", &["join-consistency-group"]),
+        Bug::CommitBeforeBoot => {
+            let kinds = ["create-ports", "create-keypairs"];
+            let made = nodes.iter().map(|node| node.name.clone());
+            let made: Vec<String> = made
+                .filter(|name| kinds.iter().any(|kind| name.starts_with(kind)))
+                .collect();
+            let made: Vec<&str> = made.iter().map(String::as_str).collect();
+            drop_edges(&mut nodes, "commit", "boot-server", &made);
+        }
         Bug::StartBeforeTwinGone => {
             for node in nodes
                 .iter_mut()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use protector_domain::{Group, SagaId};
-use protector_saga::{Claim, Dag, Event, Owner, SagaOutcome, State, StepKind, StepPhase};
+use protector_domain::{Group, SagaId, SyncStatus};
+use protector_saga::{Claim, Dag, Event, FailureClass, Owner, SagaOutcome, State, StepKind, StepPhase};
 
 use super::Read;
 use crate::sim::Sim;
@@ -70,6 +70,10 @@ impl Sim {
         if before.is_some_and(|before| group.document.stamp < before) {
             self.violated("document", "the group's document went back to an older version");
         }
+        let told = self.books.relayed.get(&(side, group.id()));
+        if told == Some(&group.document.stamp) && group.sync.status != SyncStatus::Synced {
+            self.violated("document", "that the other site has the document was forgotten");
+        }
     }
 
     pub fn watch_append(&mut self, side: Side, claim: &Claim, events: &[Event]) {
@@ -125,7 +129,8 @@ impl Sim {
             let Some(read) = self.books.reads.get_mut(&saga) else {
                 return;
             };
-            let wrong = out_of_order(&dag, &read.state, &record.event);
+            let sure = self.books.rolled_back.contains(&saga);
+            let wrong = out_of_order(&dag, &read.state, &record.event, sure);
             let legal = read.state.apply(&record);
             let waits = wrong.is_none() && legal.is_ok();
             if let Some(wrong) = wrong {
@@ -164,7 +169,7 @@ fn told(event: &Event) -> String {
 }
 
 /// What this line may not follow on, by the plan as it ought to be.
-fn out_of_order(dag: &Dag, state: &State, event: &Event) -> Option<String> {
+fn out_of_order(dag: &Dag, state: &State, event: &Event, sure: bool) -> Option<String> {
     let is_done = |name: &str| {
         let step = state.step(name);
         step.is_some_and(|step| step.phase == StepPhase::Done || step.given_up)
@@ -191,6 +196,11 @@ fn out_of_order(dag: &Dag, state: &State, event: &Event) -> Option<String> {
         Event::UndoIntent { step, .. } => {
             if pivot {
                 return Some(format!("{step} is taken back behind the point of no return"));
+            }
+            if !sure && in_doubt(dag, state) {
+                return Some(format!(
+                    "{step} is taken back while the point of no return is in doubt"
+                ));
             }
             let node = dag.node(step)?;
             let later: Vec<&str> = match &node.undone_after {
@@ -224,4 +234,14 @@ fn out_of_order(dag: &Dag, state: &State, event: &Event) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The pivot has begun, and nobody knows how it ended.
+fn in_doubt(dag: &Dag, state: &State) -> bool {
+    let pivot = dag.pivot().and_then(|pivot| state.step(&pivot.name));
+    pivot.is_some_and(|step| match step.phase {
+        StepPhase::Running => true,
+        StepPhase::Failed => matches!(step.error, Some((FailureClass::Ambiguous, _))),
+        _ => false,
+    })
 }

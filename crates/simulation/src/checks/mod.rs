@@ -62,6 +62,9 @@ pub struct Books {
     pub outcomes: BTreeMap<&'static str, u64>,
     pub cancelled: BTreeSet<SagaId>,
     pub accepted: BTreeSet<SagaId>,
+    /// By the operator, who knows that the point of no return was not passed.
+    pub rolled_back: BTreeSet<SagaId>,
+    pub relayed: BTreeMap<(Side, GroupId), Stamp>,
     stamps: BTreeMap<(Side, GroupId), Stamp>,
 }
 

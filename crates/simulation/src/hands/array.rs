@@ -9,7 +9,7 @@ use protector_ports::{Array, PortError, PortResult};
 
 use super::{Hands, conflict, not_found};
 use crate::planted::Bug;
-use crate::sim::Sim;
+use crate::sim::{Sim, attempt};
 use crate::weather::Place;
 use crate::world::array::{Group, Incoming, Snapshot, Volume};
 use crate::world::{ARRAYS, Change, Side, date};
@@ -66,8 +66,12 @@ impl Sim {
         }
     }
 
-    fn reachable(&self, place: Place) -> PortResult<()> {
-        match self.is_out_of_reach(place) {
+    fn reachable(&mut self, place: Place) -> PortResult<()> {
+        let out = self.is_out_of_reach(place);
+        if out {
+            self.books.blame(attempt().as_ref(), place, "out of reach");
+        }
+        match out {
             true => Err(PortError::retryable(format!(
                 "{} is out of reach {}",
                 place.name(),
