@@ -10,6 +10,7 @@ mod lab;
 mod mutations;
 mod results;
 mod shell;
+mod simulate;
 mod suites;
 mod test;
 
@@ -43,6 +44,8 @@ enum Command {
     /// Figures that the documents promise; each ends with one line of JSON
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Two simulated sites, driven by seeds; ends with one line of JSON
+    Simulate(simulate::Simulate),
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
     /// Make the change that stands beside each clause, and see its tests fail
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Test { quick, only } => test::run(quick, &only)?,
         Command::Lab(command) => lab::run(command)?,
         Command::Bench(bench) => bench::run(bench)?,
+        Command::Simulate(what) => simulate::run(&what)?,
         Command::Conformance => conformance::run()?,
         Command::Mutations { clauses } => mutations::run(&clauses)?,
     };

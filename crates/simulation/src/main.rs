@@ -104,7 +104,7 @@ fn many(cli: &Cli) -> anyhow::Result<bool> {
         "{}",
         json!({
             "seeds": seeds, "violations": failed.len(), "seconds": (seconds * 10.0).round() / 10.0, "events": events,
-            "sagas": counts, "invariants": kinds, "failed": failed.iter().take(20).collect::<Vec<_>>(),
+            "sagas": counts, "invariants": kinds, "failing_seeds": failed.iter().take(20).collect::<Vec<_>>(),
         })
     );
     Ok(failed.is_empty())

@@ -2,9 +2,10 @@
 
 mod array;
 mod cloud;
+mod effects;
 mod store;
 
-pub use cloud::flavor;
+pub use effects::flavor;
 pub use store::credentials;
 
 use std::time::Duration;
