@@ -46,7 +46,10 @@ pub fn search(
                     began.elapsed().as_secs_f64()
                 );
             }
-            if report.violation.is_some() {
+            if let Some(violation) = &report.violation {
+                if !first {
+                    eprintln!("seed {seed}: {violation}");
+                }
                 over.fetch_or(first, Ordering::Relaxed);
                 found.violations.push(report);
             }
