@@ -178,7 +178,9 @@ impl Failover {
         wanted: bool,
     ) -> StepResult<Value> {
         let group = self.world.group(self.order.group).await?;
+        // Whoever was given up on the way may still be the service's, and Cinder would refuse all for his sake.
         let volumes: Vec<VolumeId> = disks(&self.order)
+            .filter(|disk| !wanted || self.given_up(context.state, disk.member).is_none())
             .filter_map(|disk| recorded::<VolumeRecord>(context.state, &step::import(disk)).ok())
             .map(|record| record.volume_id)
             .collect();
