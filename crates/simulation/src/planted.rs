@@ -56,7 +56,8 @@ bugs! {
     StartBeforeTwinGone = "undo-order-start-before-delete",
     /// What was made first is taken back first.
     UndoInOrder = "undo-order-swapped",
-    PivotMoved = "pivot-moved-to-the-first-boot",
+    /// Everything can be taken back, whatever it is.
+    PivotMoved = "pivot-removed",
     NoUndoOfClone = "undo-skipped-clone",
     NoUndoOfImport = "undo-skipped-import",
     NoUndoOfPorts = "undo-skipped-ports",
@@ -176,11 +177,7 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
         }
         Bug::PivotMoved => {
             for node in &mut nodes {
-                if node.kind == StepKind::Pivot {
-                    node.kind = StepKind::Compensatable;
-                } else if node.kind == StepKind::Retriable {
-                    node.kind = StepKind::Compensatable;
-                }
+                node.kind = StepKind::Compensatable;
             }
         }
         Bug::DeadlineIgnored => {

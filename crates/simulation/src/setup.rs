@@ -162,17 +162,17 @@ impl Sim {
             self.port(side, address, None);
             self.setup.bystanders += 1;
         }
-        for at in 0..2 {
+        for (at, name) in NAMES.into_iter().enumerate() {
             let site = Site {
                 id: site_id(at),
-                name: NAMES[at].to_owned(),
+                name: name.to_owned(),
                 description: String::new(),
                 site_type: if at == 0 {
                     SiteType::Primary
                 } else {
                     SiteType::Secondary
                 },
-                auth_url: format!("https://{}", NAMES[at]),
+                auth_url: format!("https://{name}"),
                 region_name: None,
                 public_key: None,
                 status: SiteStatus::Active,

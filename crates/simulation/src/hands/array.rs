@@ -333,7 +333,7 @@ impl Array for Hands {
     async fn set_schedule(&self, source: &ArrayAccess, group: &str, enabled: bool) -> PortResult<()> {
         let side = side(source);
         let act = |sim: &mut Sim| {
-            if !(sim.is(Bug::ScheduleNotStopped) && !enabled) {
+            if enabled || !sim.is(Bug::ScheduleNotStopped) {
                 sim.group_of(side, group)?.scheduled = enabled;
             }
             Ok(())
@@ -345,7 +345,7 @@ impl Array for Hands {
         let side = side(target);
         let act = |sim: &mut Sim| {
             sim.note(format!("{} allows {group}: {allowed}", ARRAYS[side]));
-            if !(sim.is(Bug::FenceSkipped) && !allowed) {
+            if allowed || !sim.is(Bug::FenceSkipped) {
                 sim.incoming(side, group).allowed = allowed;
             }
             Ok(())
