@@ -12,7 +12,7 @@ use crate::{dependencies, shell};
 const LONGEST: usize = 700;
 
 /// Crates that are instruments for tests and development, not product.
-const INSTRUMENTS: &[&str] = &["sim", "dev", "relay"];
+const INSTRUMENTS: &[&str] = &["sim", "simulation", "dev", "relay"];
 
 pub fn run() -> anyhow::Result<bool> {
     let tally = all()?;

@@ -37,6 +37,7 @@ const RULE: &[(&str, &[&str])] = &[
         ],
     ),
     ("sim", &[]),
+    ("simulation", &["domain", "saga", "ports", "workflows"]),
     ("relay", &[]),
     ("mariadbd", &[]),
     ("dev", &["sim", "relay"]),

@@ -12,6 +12,7 @@ mod mutations;
 mod packages;
 mod results;
 mod shell;
+mod simulate;
 mod suites;
 mod test;
 
@@ -47,6 +48,8 @@ enum Command {
     Bench(bench::Bench),
     /// Hit the engine at every point of every step of every operation; the last line is JSON
     CrashMatrix(crash_matrix::CrashMatrix),
+    /// Two simulated sites, driven by seeds; ends with one line of JSON
+    Simulate(simulate::Simulate),
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
     /// Make the change that stands beside each clause, and see its tests fail
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Lab(command) => lab::run(command)?,
         Command::Bench(bench) => bench::run(bench)?,
         Command::CrashMatrix(wanted) => crash_matrix::run(&wanted)?,
+        Command::Simulate(what) => simulate::run(&what)?,
         Command::Conformance => conformance::run()?,
         Command::Mutations { clauses } => mutations::run(&clauses)?,
     };

@@ -105,6 +105,13 @@ pub const SUITES: &[Suite] = &[
         run: || command("demo", 10, &[&program("protector-dev")?, "demo", "--no-build"]),
     },
     Suite {
+        name: "simulation",
+        exists: &["crates/simulation"],
+        real: false,
+        release: false,
+        run: || xtask("simulation", 40, &["simulate", "--seeds", "10000"]),
+    },
+    Suite {
         name: "simulator-openstack",
         exists: &["crates/sim/checks/openstack_client.py"],
         real: false,

@@ -120,7 +120,7 @@ impl Agenda {
             let settle = Action::Settle(SagaOutcome::Abandoned);
             return if state.is_idle() { vec![settle] } else { Vec::new() };
         }
-        if state.is_paused() || (self.backward && state.is_running()) {
+        if state.is_paused() || (self.backward && state.is_running() && !planted!(UnwindInFlight)) {
             return Vec::new();
         }
         self.ripen(now);

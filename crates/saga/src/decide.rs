@@ -49,7 +49,7 @@ pub fn decide(dag: &Dag, state: &State, now: DateTime<Utc>) -> Vec<Action> {
     }
     let backward = state.is_unwinding();
     // The way back begins when nothing goes forward any more.
-    if backward && state.is_running() {
+    if backward && state.is_running() && !planted!(UnwindInFlight) {
         return Vec::new();
     }
     let standings: Vec<Standing> = (0..dag.nodes().len())
@@ -136,7 +136,9 @@ pub(crate) fn is_settled_ahead(step: &StepState) -> bool {
 }
 
 pub(crate) fn is_settled_back(step: &StepState) -> bool {
-    matches!(step.phase, StepPhase::Waiting | StepPhase::Undone) || step.given_up
+    matches!(step.phase, StepPhase::Waiting | StepPhase::Undone)
+        || step.given_up
+        || (planted!(UndoOnlyDone) && matches!(step.phase, StepPhase::Running | StepPhase::Failed))
 }
 
 fn ahead(dag: &Dag, state: &State, position: usize) -> Standing {

@@ -251,9 +251,15 @@ impl Run<'_> {
                 _ => None,
             })
             .collect();
-        self.append(&intents).await?;
+        let early = planted!(LaunchBeforeIntent);
+        if !early {
+            self.append(&intents).await?;
+        }
         for intent in &intents {
             self.flight.launch(&self.keeper, &self.steps, intent);
+        }
+        if early {
+            self.append(&intents).await?;
         }
         Ok(())
     }
@@ -346,8 +352,9 @@ impl Run<'_> {
             };
             tracing::warn!(saga = %self.keeper.saga(), %failure, "the saga's end could not be recorded; retrying in {delay:?}");
             tokio::select! {
-                () = tokio::time::sleep(delay) => {}
+                biased;
                 () = self.driver.stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(delay) => {}
             }
             delay = (delay * 2).min(MAX_SETTLE_DELAY);
             self.keeper.refresh().await?;

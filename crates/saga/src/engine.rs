@@ -4,7 +4,6 @@
 //! this release can't plan is never guessed at: it is kept, with the reason in log and journal, and tried
 //! again, until it can be planned or the operator gives it up.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +117,7 @@ impl Engine {
         let _ = tokio::time::timeout(options.stop_within, async {
             while !tasks.is_empty() {
                 tokio::select! {
+                    biased;
                     _ = renew.tick() => self.renew(&mut tasks).await,
                     _ = tasks.reap() => {}
                 }
@@ -160,7 +160,7 @@ impl Engine {
                 work(&driver, planner, header, claim, lost).await;
             };
             let id = tasks.set.spawn(task).id();
-            tasks.running.insert(id, running);
+            tasks.running.push((id, running));
         }
     }
 
@@ -174,22 +174,41 @@ impl Engine {
             Ok(held) => {
                 for running in tasks
                     .running
-                    .values()
+                    .iter()
+                    .map(|(_, running)| running)
                     .filter(|running| !held.contains(&running.saga))
                 {
                     running.lost.cancel();
+                }
+                if held.iter().any(|saga| tasks.end(*saga).is_none()) {
+                    self.give_back(tasks).await;
                 }
             }
             Err(error) => log_failure(&error, "the claims can't be renewed"),
         }
         (self.pulse)();
     }
+
+    /// A claim whose answer was lost, or that was left while the database was away, is renewed with the others and
+    /// worked on by nobody. Which fence it has isn't known here, so all is given back, to be claimed anew.
+    async fn give_back(&self, tasks: &mut Tasks) {
+        tracing::warn!(
+            "this engine owns work that it doesn't know of: it gives everything back and begins anew"
+        );
+        tasks.set.shutdown().await;
+        tasks.running.clear();
+        if let Err(error) = self.driver.journal.release(&self.driver.owner).await {
+            log_failure(&error, "the work can't be given back");
+        }
+        self.wake.notify_one();
+    }
 }
 
 #[derive(Default)]
 struct Tasks {
     set: JoinSet<()>,
-    running: HashMap<Id, Running>,
+    /// In the order in which they began; they are few.
+    running: Vec<(Id, Running)>,
 }
 
 impl Tasks {
@@ -199,9 +218,9 @@ impl Tasks {
 
     fn end(&self, saga: SagaId) -> Option<CancellationToken> {
         self.running
-            .values()
-            .find(|running| running.saga == saga)
-            .map(|running| running.lost.clone())
+            .iter()
+            .find(|(_, running)| running.saga == saga)
+            .map(|(_, running)| running.lost.clone())
     }
 
     /// Waits for one to end; `None` where there is none.
@@ -213,7 +232,7 @@ impl Tasks {
                 error.id()
             }
         };
-        self.running.remove(&id);
+        self.running.retain(|(of, _)| *of != id);
         Some(())
     }
 }
@@ -314,6 +333,7 @@ async fn hold(
     }
     let waker = driver.waker();
     tokio::select! {
+        biased;
         () = lost.cancelled() => Held::Over,
         () = driver.stop_token().cancelled_owned() => Held::Over,
         () = tokio::time::sleep(PLAN_AGAIN) => Held::Again,

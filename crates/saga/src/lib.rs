@@ -8,6 +8,17 @@
 //! undone too. And there is a *pivot*: before it a failure rolls everything back, after it the saga only goes
 //! forward, and where it can't it waits for the operator.
 
+/// Whether this bug was planted into a simulation. In builds for use it is plainly false.
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let thrown = crate::planted::is(crate::planted::Planted::$bug);
+        #[cfg(not(feature = "planted"))]
+        let thrown = false;
+        thrown
+    }};
+}
+
 mod agenda;
 pub mod dag;
 pub mod decide;
@@ -16,6 +27,8 @@ pub mod engine;
 pub mod event;
 pub mod failpoint;
 pub mod journal;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -27,7 +40,7 @@ pub use engine::{Engine, Planner, Waker};
 pub use event::{Event, FailureClass, Record, SagaOutcome};
 pub use failpoint::Failpoints;
 pub use journal::{Claim, Journal, JournalError, NewSaga, Owner, SagaHeader};
-pub use state::{Corrupt, State, StepPhase, StepState, decision};
+pub use state::{Corrupt, Output, State, StepPhase, StepState, decision};
 
 #[cfg(test)]
 mod tests;

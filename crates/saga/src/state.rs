@@ -273,7 +273,8 @@ impl State {
             state.apply(record)?;
         }
         for step in &mut state.steps {
-            step.interrupted = matches!(step.phase, StepPhase::Running | StepPhase::Undoing);
+            step.interrupted = matches!(step.phase, StepPhase::Running | StepPhase::Undoing)
+                && !planted!(InterruptedForgotten);
         }
         state.count();
         Ok(state)
@@ -360,7 +361,9 @@ impl State {
                 step.end(Failed, record.at);
                 if step.is_exhausted(node) {
                     // Whether the pivot happened is unknown: then neither direction is safe.
-                    let in_doubt = node.kind == StepKind::Pivot && *class == FailureClass::Ambiguous;
+                    let in_doubt = node.kind == StepKind::Pivot
+                        && *class == FailureClass::Ambiguous
+                        && !planted!(DoubtIsFailure);
                     self.fatal |= node.kind != StepKind::Retriable && !in_doubt;
                     self.first_error
                         .get_or_insert_with(|| (name.to_owned(), message.clone()));
@@ -455,6 +458,13 @@ impl State {
         self.dag.position(name).map(|position| &self.steps[position])
     }
 
+    #[cfg(feature = "planted")]
+    pub(crate) fn replace_output(&mut self, step: &str, output: Output) {
+        if let Some(position) = self.dag.position(step) {
+            self.steps[position].output = Some(output);
+        }
+    }
+
     pub(crate) fn at(&self, position: usize) -> &StepState {
         &self.steps[position]
     }
@@ -471,6 +481,9 @@ impl State {
 
     /// The pivot has begun and nobody knows whether it happened.
     pub fn pivot_in_doubt(&self) -> bool {
+        if planted!(DoubtIsFailure) {
+            return false;
+        }
         self.dag.pivot_position().is_some_and(|position| {
             let step = &self.steps[position];
             match step.phase {
@@ -486,7 +499,7 @@ impl State {
         if self.undoing {
             return true;
         }
-        if self.pivot_passed() {
+        if self.pivot_passed() && !planted!(CancelAfterPivot) {
             return false;
         }
         let doubt_removed = self.rolled_back_by_operator && !self.is_pivot_in_flight();

@@ -42,6 +42,8 @@ pub enum Trouble {
     Refuse(usize),
     /// The n-th append is written, but its answer is an error.
     LoseAnswer(usize),
+    /// The next claim is made, but its answer is an error.
+    LoseClaim,
 }
 
 #[derive(Debug)]
@@ -211,6 +213,10 @@ impl Journal for MemoryJournal {
                 fence: entry.fence,
             };
             claimed.push((entry.header.clone(), claim));
+        }
+        if inner.trouble == Some(Trouble::LoseClaim) {
+            inner.trouble = None;
+            return Err(unavailable());
         }
         Ok(claimed)
     }

@@ -37,6 +37,7 @@ where
             )));
         }
         tokio::select! {
+            biased;
             () = context.stop.cancelled() => return Err(retryable("the engine stops")),
             () = tokio::time::sleep(every) => {}
         }

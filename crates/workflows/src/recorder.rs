@@ -40,12 +40,14 @@ impl Recorder {
         while !stop.is_cancelled() {
             let world = self.world.clone();
             tokio::select! {
+                biased;
                 () = self.round() => {}
                 // Whoever hangs there is called back: a failover may mean that the site is dead.
                 () = failover_begins(&world, pause) => {}
                 () = stop.cancelled() => return,
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => return,
             }

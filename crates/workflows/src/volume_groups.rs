@@ -35,24 +35,18 @@ impl World {
             .find(|candidate| candidate.name == name && candidate.status != "deleted"))
     }
 
-    /// The group's Cinder group on a site, as the tenant.
-    pub(crate) async fn volume_group_at(
+    /// The group's Cinder group on a site, if it is known or can be found there.
+    async fn volume_group_at(
         &self,
+        access: &Access,
         group: &Group,
         site: SiteId,
-    ) -> StepResult<(Access, VolumeGroupId)> {
-        let access = self.directory.tenant(site, group).await.or_fail()?;
+    ) -> StepResult<Option<VolumeGroupId>> {
         if let Some(id) = group.consistency_group.volume_groups.get(&site) {
-            return Ok((access, id.clone()));
+            return Ok(Some(id.clone()));
         }
-        match self.find_volume_group(&access, false, group.id()).await? {
-            Some(found) => Ok((access, found.id)),
-            None => Err(permanent(format!(
-                "the Cinder group '{}' is missing at site '{}': it was deleted by hand, or never made",
-                name_of(group.id()),
-                access.site_name
-            ))),
-        }
+        let found = self.find_volume_group(access, false, group.id()).await?;
+        Ok(found.map(|found| found.id))
     }
 
     /// Brings the volumes in (or out). Cinder takes one change at a time, so this waits for its turn.
@@ -64,7 +58,19 @@ impl World {
         volumes: &[VolumeId],
         wanted: bool,
     ) -> StepResult<()> {
-        let (access, id) = self.volume_group_at(group, site).await?;
+        let access = self.directory.tenant(site, group).await.or_fail()?;
+        let id = match self.volume_group_at(&access, group, site).await? {
+            Some(id) => id,
+            // Nothing is in a group that isn't there.
+            None if !wanted => return Ok(()),
+            None => {
+                return Err(permanent(format!(
+                    "the Cinder group '{}' is missing at site '{}': it was deleted by hand, or never made",
+                    name_of(group.id()),
+                    access.site_name
+                )));
+            }
+        };
         let doing = if wanted {
             "adding volumes to"
         } else {

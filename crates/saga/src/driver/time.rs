@@ -11,10 +11,10 @@ pub struct JournalTime {
 }
 
 impl JournalTime {
-    /// Until the first line is written, this machine's clock is the best guess.
-    pub fn guess() -> JournalTime {
+    /// Until the first line is written, a guess has to do.
+    pub fn guess(now: DateTime<Utc>) -> JournalTime {
         JournalTime {
-            anchor: Utc::now(),
+            anchor: now,
             since: Instant::now(),
         }
     }

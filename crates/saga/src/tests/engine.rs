@@ -106,6 +106,18 @@ async fn a_stopped_engine_gives_its_work_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_was_lost_is_not_kept_for_nobody() {
+    let mut scene = Scene::new(diamond());
+    short_leases(&mut scene);
+    scene.journal.expect(crate::testing::Trouble::LoseClaim);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Engine::new(scene.driver(), planner(&scene, true)).run(stop.clone()));
+    until(&scene, |state| state.ended() == Some(SagaOutcome::Completed)).await;
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_saga_that_cannot_be_planned_waits_with_the_reason_and_goes_on_later() {
     let mut scene = Scene::new(diamond());
     short_leases(&mut scene);

@@ -43,6 +43,7 @@ use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
 
 use self::facts::Recording;
 pub(crate) use self::facts::record;
@@ -174,7 +175,8 @@ impl Failover {
     /// Nothing moves before the other site has the intent in writing.
     async fn await_receipt(&self, context: &StepContext<'_>) -> StepResult<Value> {
         let patience = self.world.options.receipt_patience;
-        let waited = until(
+        let end = Instant::now() + patience;
+        until(
             context,
             self.world.options.poll,
             patience,
@@ -183,16 +185,17 @@ impl Failover {
                 let group = self.world.group(self.order.group).await?;
                 let synced =
                     group.sync.status == SyncStatus::Synced && group.sync.peer == Some(group.document.stamp);
-                Ok(synced.then_some(()))
+                match synced {
+                    true => Ok(Some(())),
+                    false if Instant::now() < end => Ok(None),
+                    false => Err(permanent(format!(
+                        "The other site has not confirmed the operation within {} seconds, so nothing was started. Run `openstack protector protection-group sync-force` and start the failover again.",
+                        patience.as_secs()
+                    ))),
+                }
             },
-        );
-        waited.await.map_err(|failure| match context.stop.is_cancelled() {
-            true => failure,
-            false => permanent(format!(
-                "The other site has not confirmed the operation within {} seconds, so nothing was started. Run `openstack protector protection-group sync-force` and start the failover again.",
-                patience.as_secs()
-            )),
-        })?;
+        )
+        .await?;
         Ok(Value::Null)
     }
 }

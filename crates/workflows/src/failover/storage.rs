@@ -179,6 +179,7 @@ impl Failover {
         wanted: bool,
     ) -> StepResult<Value> {
         let group = self.group().await?;
+        // Whoever was given up on the way may still be the service's, and Cinder would refuse all for his sake.
         let given_up = |member| wanted && self.given_up(context.state, member).is_some();
         let members = self.order.members.iter().filter(|member| !given_up(*member));
         let volumes: Vec<VolumeId> = members
