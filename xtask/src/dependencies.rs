@@ -38,7 +38,8 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     ("sim", &[]),
     ("relay", &[]),
-    ("dev", &["sim", "relay"]),
+    // The product's own engine and database for the demo saga; everything else speaks public REST.
+    ("dev", &["sim", "relay", "domain", "saga", "ports", "store"]),
     ("tests", &["sim", "relay"]),
     ("xtask", &[]),
 ];

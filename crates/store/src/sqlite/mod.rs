@@ -5,6 +5,7 @@
 //! API and the engine may share the file: the busy timeout covers the moments in which both write.
 
 mod along;
+mod begin;
 mod facts;
 mod group_rows;
 mod groups;
