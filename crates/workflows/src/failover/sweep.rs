@@ -29,11 +29,11 @@ impl Failover {
             "import-volume" if undone => self.release(context, self.disk(which)?).await,
             "import-volume" => self.sweep_import(context, self.disk(which)?).await,
             "hand-over-volume" if !undone => self.sweep_transfer(context, self.disk(which)?).await,
-            step::KEYPAIRS if undone => self.delete_keypairs(context).await,
             "create-ports" if undone => self.delete_ports(self.member(which)?).await,
             "boot-server" if undone => self.delete_server(context, self.member(which)?).await,
             "boot-server" => self.sweep_servers(context, self.member(which)?).await,
-            // These change what is there already, and to what the new owner made of it too.
+            // These change what is there already, and to what the new owner made of it too. Keypairs bear no mark of an
+            // operation: by now one may serve another.
             _ => Ok(()),
         }
     }
