@@ -38,7 +38,7 @@ impl Failover {
             .min_by_key(|volume| volume.status.starts_with("error")))
     }
 
-    async fn all_imported(&self, disk: Disk<'_>) -> StepResult<Vec<Volume>> {
+    pub(super) async fn all_imported(&self, disk: Disk<'_>) -> StepResult<Vec<Volume>> {
         let description = volume_description(&self.order, disk);
         let service = self.world.directory.service(self.order.target).await.or_fail()?;
         let mut volumes = self.world.cloud.volumes(&service, true).await.or_fail()?;
@@ -76,6 +76,7 @@ impl Failover {
                     ImportAs::Service => service,
                     ImportAs::Tenant => self.target_tenant().await?,
                 };
+                self.still_ours(context).await?;
                 world
                     .cloud
                     .manage_volume(&importer, &request)

@@ -119,6 +119,7 @@ impl Failover {
         }
         let pair = self.pair().await?;
         let name = clone_name(&self.order, disk);
+        self.still_ours(context).await?;
         self.world
             .array
             .clone_volume(
