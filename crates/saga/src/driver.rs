@@ -10,6 +10,7 @@ mod record;
 mod sweep;
 mod time;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,6 +175,7 @@ impl Driver {
             keeper,
             flight: Flight::new(&self.stop),
             steps,
+            unwritten: BTreeSet::new(),
         };
         let end = tokio::select! {
             biased;
@@ -192,6 +194,9 @@ struct Run<'a> {
     keeper: Keeper,
     flight: Flight,
     steps: Arc<dyn Steps>,
+    /// Steps that this engine has begun, and whose outcome it hasn't written: the journal may have one all the same,
+    /// another engine's.
+    unwritten: BTreeSet<String>,
 }
 
 impl Run<'_> {
@@ -249,6 +254,9 @@ impl Run<'_> {
             .collect();
         self.append(&intents).await?;
         for intent in &intents {
+            if let Event::Intent { step, .. } = intent {
+                self.unwritten.insert(step.clone());
+            }
             self.flight.launch(&self.keeper, &self.steps, intent);
         }
         Ok(())
@@ -304,7 +312,13 @@ impl Run<'_> {
         if outcomes.is_empty() {
             Ok(())
         } else {
-            self.append(&outcomes).await
+            self.append(&outcomes).await?;
+            for outcome in &outcomes {
+                if let Event::Done { step, .. } | Event::Failed { step, .. } = outcome {
+                    self.unwritten.remove(step);
+                }
+            }
+            Ok(())
         }
     }
 
