@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_luck;
 mod barbican;
 mod control;
+mod demo_saga;
 mod groups;
 mod kill;
 mod lost_snapshots;

@@ -13,6 +13,10 @@ const VARIES: &[Allowed] = &[
         why: "the volume was in a group, or on its way into one",
     },
     Allowed {
+        path: "site-b/volume/messages",
+        why: "Cinder's own record of what it could not take over",
+    },
+    Allowed {
         path: "site-b/volume/volumes/*/updated_at",
         why: "the volume was in a group, or on its way into one",
     },
@@ -75,8 +79,8 @@ pub fn completed(now: &Effect, undisturbed: &Effect, after: &Value) -> Verdict {
     verdict
 }
 
-/// The world after an operation that was taken back. `elsewhere` is what the other site has to do with it by an
-/// operation of its own, which isn't taken back.
+/// The world after an operation that was taken back, but for what lies `elsewhere`: what the other site has to do with
+/// it by an operation of its own, and what nobody can know to be ours.
 pub fn taken_back(before: &Value, after: &Value, elsewhere: &[&str]) -> Verdict {
     let mut verdict = doubles(after);
     let mut traces = differences(before, after, &allowed());

@@ -1,6 +1,6 @@
 //! The operations, and how each is ordered in a world in which nothing else happens.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use protector_tests::{Pair, Stack, protection::text};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -97,6 +97,10 @@ impl Kind {
             Self::Planned | Self::Unplanned => {
                 scene.group = stack.protected(pair, "web", 2).await?.id;
                 stack.replicated().await?;
+                // So that there is one to make.
+                let path = "/os-keypairs/demo-key";
+                let gone = pair.there.cloud("compute", Method::DELETE, path, None).await?;
+                ensure!(gone.status.is_success(), "{gone:?}");
             }
         }
         Ok(scene)

@@ -23,6 +23,9 @@ const BASE: &str = "base";
 /// How long an operation may take that nobody disturbs any more.
 pub const PATIENCE: Duration = Duration::from_secs(25);
 
+/// How often a situation is tried to be brought about.
+const PREPARATIONS: u32 = 3;
+
 pub struct Lane {
     pub stack: Stack,
     ready: BTreeMap<Kind, Ready>,
@@ -116,17 +119,25 @@ impl Lane {
 
     /// What the lane knows of an operation; it is tried undisturbed when it is asked for first.
     pub async fn ready(&mut self, kind: Kind) -> Result<&Ready> {
-        if !self.ready.contains_key(&kind) {
-            let ready = self
-                .make_ready(kind)
-                .await
-                .with_context(|| format!("preparing {}", kind.name()))?;
-            self.ready.insert(kind, ready);
+        let mut tries = 0;
+        while !self.ready.contains_key(&kind) {
+            tries += 1;
+            match self.make_ready(kind).await {
+                Ok(ready) => {
+                    self.ready.insert(kind, ready);
+                }
+                // Two who change a group at once are told to try again; that is no part of the cell.
+                Err(_) if tries < PREPARATIONS => {}
+                Err(error) => return Err(error.context(format!("preparing {}", kind.name()))),
+            }
         }
         self.ready.get(&kind).context("just made")
     }
 
     async fn make_ready(&mut self, kind: Kind) -> Result<Ready> {
+        for site in [&mut self.stack.a, &mut self.stack.b] {
+            site.stop().await?;
+        }
         self.restore(BASE).await?;
         for site in [&mut self.stack.a, &mut self.stack.b] {
             site.start().await?;

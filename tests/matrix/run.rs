@@ -198,7 +198,10 @@ async fn judge(lane: &mut Lane, cell: &Cell, ended: &str) -> Result<Verdict> {
             let effect = Effect::of(&ready.before, &after, &ready.known);
             judge::completed(&effect, &ready.effect, &after)
         }
-        _ => judge::taken_back(&ready.before, &after, cell.kind.elsewhere()),
+        _ => {
+            let elsewhere = [cell.kind.elsewhere(), cell.stays_in_doubt()].concat();
+            judge::taken_back(&ready.before, &after, &elsewhere)
+        }
     })
 }
 

@@ -40,7 +40,8 @@ const RULE: &[(&str, &[&str])] = &[
     ("simulation", &["domain", "saga", "ports", "workflows"]),
     ("relay", &[]),
     ("mariadbd", &[]),
-    ("dev", &["sim", "relay"]),
+    // The product's own engine and database for the demo saga; everything else speaks public REST.
+    ("dev", &["sim", "relay", "domain", "saga", "ports", "store"]),
     (
         "bench",
         &[

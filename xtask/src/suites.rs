@@ -95,7 +95,13 @@ pub const SUITES: &[Suite] = &[
         exists: &["tests/matrix"],
         real: false,
         release: true,
-        run: || command("crash-matrix", 10, &[&program("crash-matrix")?, "--tenth"]),
+        run: || {
+            command(
+                "crash-matrix",
+                10,
+                &[&program("crash-matrix")?, "--tenth", "--lanes", "3"],
+            )
+        },
     },
     Suite {
         name: "demo",

@@ -126,6 +126,10 @@ fn failpoints() -> Result<Option<Failpoints>> {
 }
 
 /// Halts all of the process, and returns when somebody has let it go on (SIGCONT).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the whole process is to stand still, this thread first of all"
+)]
 fn stop_this_process() {
     if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP) {
         tracing::warn!(%error, "this process can't stop itself");

@@ -1,7 +1,7 @@
 //! protector-dev: two clouds on one machine, for whoever develops protector or wants to see it work.
 //!
 //! Nothing of the product depends on this program. It starts the product's own programs, as an operator would,
-//! and talks to them over public REST.
+//! and talks to them over public REST; only the demo saga takes engine and database from inside.
 
 mod children;
 mod demo;
@@ -9,6 +9,7 @@ mod keystone;
 mod lost_site;
 mod programs;
 mod protector;
+mod saga;
 mod screen;
 mod sites;
 mod stack;
@@ -69,6 +70,18 @@ enum Command {
     LostSite(lost_site::Options),
     /// Run two simulated sites with their arrays, without protector, until Ctrl-C
     Sites(sites::Options),
+    /// Try out by hand how work survives its engine
+    ///
+    /// A saga of three steps over a database of its own; the second step waits until it is released. In one shell:
+    ///
+    ///   protector-dev saga start
+    ///   protector-dev saga engine --name first
+    ///
+    /// In another one: start a second engine (`--name second`), kill the first one with kill -9, and see by
+    /// `protector-dev saga show` that the second one takes the work over when the lease of the first has ended. Or stop
+    /// the first one with kill -STOP and let it go on later with kill -CONT: it finds that it has lost the work. Then
+    /// `protector-dev saga release` lets the waiting step go on, and the saga ends.
+    Saga(saga::Options),
     /// Run simulated storage arrays alone until Ctrl-C
     Arrays(protector_sim::array::ArraysOptions),
 }
@@ -101,6 +114,7 @@ fn run(command: Command) -> Result<()> {
             Command::Up(options) => up::run(options).await,
             Command::Stack(options) => stack::run(options).await,
             Command::Sites(options) => sites::run(options).await,
+            Command::Saga(options) => saga::run(options).await,
             Command::Arrays(options) => Ok(protector_sim::array::run(options).await?),
         }
     });

@@ -11,6 +11,7 @@ mod record;
 mod sweep;
 mod time;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,6 +179,7 @@ impl Driver {
             flight: Flight::new(&self.stop),
             steps,
             pace: Pace::new(),
+            unwritten: BTreeSet::new(),
         };
         let end = tokio::select! {
             biased;
@@ -197,6 +199,9 @@ struct Run<'a> {
     flight: Flight,
     steps: Arc<dyn Steps>,
     pace: Pace,
+    /// Steps that this engine has begun, and whose outcome it hasn't written: the journal may have one all the same,
+    /// another engine's.
+    unwritten: BTreeSet<String>,
 }
 
 impl Run<'_> {
@@ -256,6 +261,9 @@ impl Run<'_> {
             self.append(&intents).await?;
         }
         for intent in &intents {
+            if let Event::Intent { step, .. } = intent {
+                self.unwritten.insert(step.clone());
+            }
             self.flight.launch(&self.keeper, &self.steps, intent);
         }
         if early {
@@ -324,7 +332,13 @@ impl Run<'_> {
         if outcomes.is_empty() {
             Ok(())
         } else {
-            self.append(&outcomes).await
+            self.append(&outcomes).await?;
+            for outcome in &outcomes {
+                if let Event::Done { step, .. } | Event::Failed { step, .. } = outcome {
+                    self.unwritten.remove(step);
+                }
+            }
+            Ok(())
         }
     }
 

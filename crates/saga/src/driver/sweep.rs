@@ -22,13 +22,7 @@ const SWEEP_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Run<'_> {
     pub(super) async fn sweep(mut self) {
-        let late: Vec<String> = self
-            .keeper
-            .state()
-            .steps()
-            .filter(|(_, step)| step.phase == StepPhase::Running && step.is_in_flight())
-            .map(|(node, _)| node.name.clone())
-            .collect();
+        let late = std::mem::take(&mut self.unwritten);
         self.flight.tell_to_stop();
         while self.flight.len() > 0 {
             self.flight.next().await;

@@ -1,6 +1,7 @@
 //! The statements, table by table. Each stands once and runs on both databases.
 
 mod along;
+mod begin;
 mod facts;
 mod group_rows;
 mod groups;

@@ -37,7 +37,7 @@ impl Failover {
             .min_by_key(|volume| volume.status.starts_with("error")))
     }
 
-    async fn all_imported(&self, disk: Disk<'_>) -> StepResult<Vec<Volume>> {
+    pub(super) async fn all_imported(&self, disk: Disk<'_>) -> StepResult<Vec<Volume>> {
         let description = volume_description(&self.order, disk);
         let service = self.service(self.order.target).await?;
         let mut volumes = self.world.cloud.volumes(&service, true).await.or_fail()?;
@@ -74,6 +74,7 @@ impl Failover {
                     ImportAs::Service => service,
                     ImportAs::Tenant => self.tenant(self.order.target).await?,
                 };
+                self.still_ours(context).await?;
                 world
                     .cloud
                     .manage_volume(&importer, &request)

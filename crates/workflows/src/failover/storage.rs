@@ -119,6 +119,7 @@ impl Failover {
         let (array, group) = (&self.world.array, &self.order.array_group);
         let (suffix, volume) = (self.replica_suffix(context)?, &disk.volume.array_name);
         let (name, mark) = (clone_name(&self.order, disk), mark(&self.order, disk));
+        self.still_ours(context).await?;
         let made = if context.attempt > 1 {
             // A clone that Cinder has taken over already has left its first name.
             if self.imported(disk).await?.is_some() {

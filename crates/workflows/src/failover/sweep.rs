@@ -5,16 +5,31 @@
 //! keeps a row of a volume that it could not take over. When the new owner is done with the step, everything that
 //! bears the operation's marks and isn't in his journal is nobody's.
 
+use std::time::Duration;
+
 use protector_domain::Member;
 use protector_ports::error::Absent;
 use protector_saga::state::StepPhase;
 use protector_saga::{SagaOutcome, StepContext};
 
-use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name, volume_description};
+use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name};
 use super::{Failover, ServerRecord, VolumeRecord, recorded, split, step};
-use crate::failure::{OrFail, StepResult};
+use crate::failure::{OrFail, StepResult, retryable};
+use crate::polling::until;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Failover {
+    /// Whether this engine still has the operation, asked right before what could not be swept up: nothing removes a
+    /// row of Cinder's that never had a volume.
+    pub(super) async fn still_ours(&self, context: &StepContext<'_>) -> StepResult<()> {
+        let Some(claim) = context.state.claim() else {
+            return Ok(());
+        };
+        let held = self.world.store.check(claim).await;
+        held.map_err(|error| retryable(error.to_string()))
+    }
+
     pub(super) async fn sweep_late(&self, context: &StepContext<'_>) -> StepResult<()> {
         let (kind, which) = split(context.step);
         let state = context.state;
@@ -29,11 +44,11 @@ impl Failover {
             "import-volume" if undone => self.release(context, self.disk(which)?).await,
             "import-volume" => self.sweep_import(context, self.disk(which)?).await,
             "hand-over-volume" if !undone => self.sweep_transfer(context, self.disk(which)?).await,
-            step::KEYPAIRS if undone => self.delete_keypairs(context).await,
             "create-ports" if undone => self.delete_ports(self.member(which)?).await,
             "boot-server" if undone => self.delete_server(context, self.member(which)?).await,
             "boot-server" => self.sweep_servers(context, self.member(which)?).await,
-            // These change what is there already, and to what the new owner made of it too.
+            // These change what is there already, and to what the new owner made of it too. Keypairs bear no mark of an
+            // operation: by now one may serve another.
             _ => Ok(()),
         }
     }
@@ -55,20 +70,20 @@ impl Failover {
     /// Rows without a volume behind them: there was nothing left to take over.
     async fn sweep_import(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
         let adopted: VolumeRecord = recorded(context.state, &step::import(disk))?;
-        let description = volume_description(&self.order, disk);
         let service = self.service(self.order.target).await?;
-        for volume in self.world.cloud.volumes(&service, true).await.or_fail()? {
-            let ours = volume.description.as_deref() == Some(description.as_str());
-            if ours && volume.id != adopted.volume_id && volume.provider_id.is_none() {
-                self.world
-                    .cloud
-                    .delete_volume(&service, &volume.id)
-                    .await
-                    .absent()
-                    .or_fail()?;
+        let what = format!("sweeping up after the import of volume {}", disk.volume.volume_id);
+        until(context, self.world.options.poll, PATIENCE, &what, async || {
+            let mut rows = self.all_imported(disk).await?;
+            rows.retain(|row| row.id != adopted.volume_id && row.provider_id.is_none());
+            // No call removes what Cinder could not delete.
+            rows.retain(|row| row.status != "error_deleting");
+            for row in rows.iter().filter(|row| row.status == "error") {
+                let deleted = self.world.cloud.delete_volume(&service, &row.id).await;
+                deleted.absent().or_fail()?;
             }
-        }
-        Ok(())
+            Ok(rows.is_empty().then_some(()))
+        })
+        .await
     }
 
     async fn sweep_transfer(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
