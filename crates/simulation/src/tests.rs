@@ -1,6 +1,6 @@
 use crate::{Bug, run};
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 
 #[test]
 fn nothing_that_must_not_be_is_seen_in_many_histories() {
@@ -13,7 +13,7 @@ fn nothing_that_must_not_be_is_seen_in_many_histories() {
 
 #[test]
 fn the_same_seed_is_the_same_history() {
-    for seed in 0..30 {
+    for seed in 0..10 {
         let (once, again) = (run(seed, None, true).unwrap(), run(seed, None, true).unwrap());
         let differs = once.history.iter().zip(&again.history).find(|(a, b)| a != b);
         assert_eq!(differs, None, "seed {seed}");
