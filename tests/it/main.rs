@@ -13,6 +13,7 @@ mod kill;
 mod lost_snapshots;
 mod mariadb;
 mod operations;
+mod orphans;
 mod platform;
 mod preflight;
 mod rollback;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    Group, GroupId, Nonce, Operation, OperationId, ProjectId, ServerId, Site, SiteId, SyncEntry,
+    Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site, SiteId, SyncEntry,
     TenantMapping, TenantMappingId,
 };
 use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
@@ -155,6 +155,8 @@ pub trait Store: Journal {
     async fn groups(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>>;
     async fn group_trust(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
     async fn array_token(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
+    /// A saga, live or ended, while its journal is kept.
+    async fn saga(&self, id: SagaId) -> StoreResult<Option<SagaHeader>>;
     /// The saga that works on the group right now.
     async fn live_saga(&self, id: GroupId) -> StoreResult<Option<SagaHeader>>;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use protector_domain::{
-    Group, GroupId, Nonce, Operation, OperationId, Site, SiteId, SyncEntry, TenantMapping, TenantMappingId,
+    Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry, TenantMapping,
+    TenantMappingId,
 };
 use protector_ports::cloud::Credentials;
 use protector_ports::store::{
@@ -167,6 +168,10 @@ impl Store for SqlStore {
 
     async fn array_token(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>> {
         self.token_get(id, site).await
+    }
+
+    async fn saga(&self, id: SagaId) -> StoreResult<Option<SagaHeader>> {
+        sagas::one(&mut self.database.read().await?, id).await
     }
 
     async fn live_saga(&self, id: GroupId) -> StoreResult<Option<SagaHeader>> {

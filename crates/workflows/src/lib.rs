@@ -12,6 +12,7 @@ mod failure;
 #[cfg(test)]
 mod golden;
 mod members;
+mod orphans;
 mod plan;
 mod polling;
 mod recorder;
@@ -26,7 +27,8 @@ use protector_ports::{Array, Clock, Cloud, Directory, Store};
 use protector_saga::engine::Planner;
 use protector_saga::{SagaHeader, Steps};
 
-pub use crate::failover::Looker;
+pub use crate::failover::{Looker, Remnant};
+pub use crate::orphans::{Found, Left, Orphans};
 pub use crate::recorder::Recorder;
 use crate::world::World;
 

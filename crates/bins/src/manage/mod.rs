@@ -2,6 +2,7 @@
 
 mod cinder;
 mod database;
+mod orphans;
 
 use std::io::Write;
 
@@ -39,6 +40,9 @@ pub enum Command {
     /// This site's Cinder
     #[command(subcommand)]
     Cinder(cinder::Cinder),
+    /// What interrupted operations have left behind
+    #[command(subcommand)]
+    Orphans(orphans::Command),
     /// The configuration file
     #[command(subcommand)]
     Config(Sample),
@@ -59,6 +63,10 @@ impl Manage {
             Command::Config(Sample::Sample) => say(&crate::options::schema().sample()),
             Command::Policy(Sample::Sample) => say(&Enforcer::sample(protector_api::policy::RULES)),
             Command::Db(command) => {
+                let config = load(&self.files)?;
+                block_on(command.run(&config))
+            }
+            Command::Orphans(command) => {
                 let config = load(&self.files)?;
                 block_on(command.run(&config))
             }

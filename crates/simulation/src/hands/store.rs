@@ -254,6 +254,11 @@ impl Store for Hands {
         self.read("token", |db| db.tokens.get(&(id, site)).cloned()).await
     }
 
+    async fn saga(&self, id: SagaId) -> StoreResult<Option<SagaHeader>> {
+        self.read("saga", |db| db.sagas.get(&id).map(|saga| saga.header.clone()))
+            .await
+    }
+
     async fn live_saga(&self, id: GroupId) -> StoreResult<Option<SagaHeader>> {
         self.read("live saga", |db| db.live_saga(id).map(|saga| saga.header.clone()))
             .await

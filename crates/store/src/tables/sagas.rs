@@ -1,5 +1,6 @@
 //! The rows of sagas: inserted with the change that calls for them, claimed by engines.
 
+use protector_domain::SagaId;
 use protector_ports::StoreError;
 use protector_ports::store::StoreResult;
 use protector_saga::{Claim, Event, NewSaga, SagaHeader};
@@ -53,6 +54,15 @@ pub async fn insert(connection: &mut Connection, saga: &NewSaga) -> StoreResult<
         .await
         .map_err(unavailable)?;
     Ok(())
+}
+
+pub async fn one(connection: &mut Connection, saga: SagaId) -> StoreResult<Option<SagaHeader>> {
+    let row = query("SELECT * FROM sagas WHERE id = ?")
+        .bind(saga.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(unavailable)?;
+    row.as_ref().map(header).transpose()
 }
 
 /// The saga that works on a subject right now.

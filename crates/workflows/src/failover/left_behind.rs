@@ -37,14 +37,14 @@ pub(super) const IN_DOUBT: &str = "in_doubt";
 
 /// One thing that is still there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Remnant {
-    /// `volume`, `transfer`, `port`, `keypair`, `server`, `array_volume`.
-    pub(super) kind: &'static str,
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) status: String,
+pub struct Remnant {
+    /// `volume`, `transfer`, `port`, `keypair`, `server`, `array_volume`, `snapshot`.
+    pub kind: &'static str,
+    pub id: String,
+    pub name: String,
+    pub status: String,
     /// The site's name.
-    pub(super) site: String,
+    pub site: String,
 }
 
 /// What the look has found.
@@ -116,6 +116,11 @@ impl Remnant {
         }
     }
 
+    /// Whether any call removes it, and nobody else may have made it.
+    pub fn can_be_removed(&self) -> bool {
+        !self.is_a_dead_row() && self.status != IN_DOUBT
+    }
+
     /// A volume that was never on the array as far as Cinder knows, and that it failed to delete.
     fn is_a_dead_row(&self) -> bool {
         self.kind == "volume" && self.status == "error_deleting"
@@ -153,7 +158,7 @@ impl Failover {
         }
     }
 
-    async fn remnants(&self, state: &State, site: &str) -> StepResult<Vec<Remnant>> {
+    pub(super) async fn remnants(&self, state: &State, site: &str) -> StepResult<Vec<Remnant>> {
         let service = self.service(self.order.target).await?;
         let hand = self.hand(self.order.target).await?;
         // Others may write what they like into their descriptions; theirs is not ours to tell.
@@ -172,14 +177,17 @@ impl Failover {
             status,
             site: site.to_owned(),
         };
-        let (in_cinder, on_network, at_compute, keypairs, on_array) = tokio::try_join!(
+        let (in_cinder, on_network, at_compute, keypairs, on_array, snapshot) = tokio::try_join!(
             self.volumes_left(&service, &ours, &remnant),
             self.ports_left(&service, &ours, &remnant),
             self.servers_left(&hand, &remnant),
             self.keypairs_left(state, &remnant),
             self.array_volumes_left(&remnant),
+            self.snapshot_left(),
         )?;
-        Ok([at_compute, keypairs, on_network, in_cinder, on_array].concat())
+        let snapshot = snapshot.map(|name| remnant("snapshot", name.clone(), name, "present".to_owned()));
+        let snapshot: Vec<Remnant> = snapshot.into_iter().collect();
+        Ok([at_compute, keypairs, on_network, in_cinder, on_array, snapshot].concat())
     }
 
     async fn volumes_left(

@@ -19,6 +19,7 @@ mod instances;
 mod keypairs;
 mod left_behind;
 mod names;
+mod orphans;
 mod partial;
 pub(crate) mod plans;
 mod preflight;
@@ -47,6 +48,7 @@ use tokio::time::Instant;
 
 use self::facts::Recording;
 pub(crate) use self::facts::record;
+pub use self::left_behind::Remnant;
 use self::names::{Disk, step};
 pub use self::preflight::Looker;
 use self::preflight::TargetPlan;

@@ -1,0 +1,109 @@
+//! What an operation could not take back is found by its marks, and removed at the administrator's word.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::harness::state::{ALLOWED, differences};
+use crate::harness::{Pair, Stack};
+
+/// Says "accept" as often as the operation asks, until it has ended.
+async fn give_up(pair: &Pair, operation: &str) -> Result<Value> {
+    let end = Instant::now() + Duration::from_secs(90);
+    loop {
+        let now = pair.here.get(&format!("/operations/{operation}")).await?["operation"].clone();
+        if !now["outcome"].is_null() {
+            return Ok(now);
+        }
+        if now["waiting_for"] == "operator" {
+            let path = format!("/operations/{operation}/action");
+            let word = json!({"resolve": {"decision": "accept"}});
+            // It may have gone on by itself meanwhile.
+            pair.here.call(Method::POST, &path, Some(&word)).await?;
+        }
+        ensure!(Instant::now() < end, "it never ends: {now:#}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn o9_what_an_abandoned_operation_left_is_listed_and_removed() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    // Somebody else's port of the same network stays whatever happens.
+    let networks = pair.there.listed("network", "/v2.0/networks", "networks").await?;
+    let own = json!({"port": {"network_id": networks[0]["id"], "description": "dr_operation_id=none"}});
+    let path = "/v2.0/ports";
+    pair.there
+        .cloud("network", Method::POST, path, Some(&own))
+        .await?
+        .ok(201)?;
+    let before = stack.simulation.world().await?;
+    let refuse = |method: &str, path: &str, times: u64| {
+        json!({"method": method, "path": path, "times": times, "action": {"kind": "status", "status": 403,
+            "body": {"forbidden": {"code": 403, "message": "Refused for the test."}}}})
+    };
+    for rule in [
+        refuse("POST", "/servers$", 1),
+        refuse("DELETE", "/ports/", 1000),
+        refuse("POST", "/volumes/.*/action$", 1000),
+    ] {
+        stack.simulation.disturb("site-b", &rule).await?;
+    }
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let ended = give_up(&pair, &operation).await?;
+    assert_eq!(ended["outcome"], "abandoned", "{ended:#}");
+    stack.simulation.heal().await?;
+
+    let site = &stack.a;
+    let (ok, table) = site.says("protector-manage", &["orphans", "list"]).await?;
+    ensure!(ok && table.contains(&operation), "{table}");
+    for kind in ["port ", "volume ", "array volume "] {
+        ensure!(table.contains(kind), "no {kind}in\n{table}");
+    }
+    let (ok, listed) = site
+        .says("protector-manage", &["orphans", "list", "--json"])
+        .await?;
+    ensure!(ok && listed.contains("\"orphans\""), "{listed}");
+
+    let with_orphans = stack.simulation.world().await?;
+    let (ok, said) = site.says("protector-manage", &["orphans", "remove"]).await?;
+    ensure!(ok && said.contains("--yes"), "{said}");
+    let untouched = differences(&with_orphans, &stack.simulation.world().await?, ALLOWED);
+    ensure!(untouched.is_empty(), "{untouched:#?}");
+
+    let (ok, said) = site
+        .says("protector-manage", &["orphans", "remove", "--yes"])
+        .await?;
+    ensure!(ok && said.contains(", 0 left"), "{said}");
+    let (ok, said) = site.says("protector-manage", &["orphans", "list"]).await?;
+    ensure!(ok && said.contains("Nothing is left"), "{said}");
+    let left = differences(&before, &stack.simulation.world().await?, ALLOWED);
+    ensure!(left.is_empty(), "{left:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn o9_what_a_completed_operation_made_is_no_orphan() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 2).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    let (ok, said) = stack.a.says("protector-manage", &["orphans", "list"]).await?;
+    ensure!(ok && said.contains("Nothing is left"), "{said}");
+    let unknown = [
+        "orphans",
+        "list",
+        "--operation",
+        "00000000-0000-4000-8000-000000000000",
+    ];
+    let (ok, said) = stack.a.says("protector-manage", &unknown).await?;
+    ensure!(!ok && said.contains("is not known"), "{said}");
+    Ok(())
+}
