@@ -1,6 +1,7 @@
 //! Two simulated sites, and a group of many protected servers in the database of `site-a`: written there directly,
 //! because protecting ten thousand servers one by one is not what is measured.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use protector_ports::store::Along;
 use protector_ports::{Array, Clock, Cloud, SealError, Sealer, Store, SystemClock};
 use protector_saga::NewSaga;
 use protector_secrets::KeyRing;
-use protector_sim::array::LinkConfig;
-use protector_sim::cloud::{Delays, Settings, Sites};
+use protector_sim::array::{FabricConfig, LinkConfig};
+use protector_sim::cloud::{Delays, Settings, SiteSpec, Sites};
 use protector_sim::http::CallLog;
 use protector_store::{SqlStore, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
@@ -60,7 +61,19 @@ pub struct World {
 impl World {
     /// Quick clouds, so that the set-up doesn't take long.
     pub async fn with(servers: usize, volumes_each: usize, scale: f64) -> Result<Self> {
-        let sites = Sites::start_default().await?;
+        let site = |name: &str, array: &str, peer: &str| {
+            let spec = SiteSpec {
+                prefix: 16,
+                ..SiteSpec::new(name, array, Some(peer))
+            };
+            (spec, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        };
+        let arrays = FabricConfig {
+            strict: false,
+            ..FabricConfig::default()
+        };
+        let specs = vec![site("site-a", "fa-a", "fa-b"), site("site-b", "fa-b", "fa-a")];
+        let sites = Sites::start(specs, arrays, None, CallLog::default()).await?;
         let directory = tempfile::tempdir()?;
         let conf = configure(&sites, directory.path(), scale)?;
         let state = directory.path().join("state");
@@ -271,7 +284,7 @@ impl World {
     }
 
     async fn protect(&self, servers: usize, volumes_each: usize) -> Result<()> {
-        let plenty = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), -1)).collect();
+        let plenty = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 1_000_000)).collect();
         for cloud in self.sites.clouds() {
             cloud.set(Settings {
                 delays: Some(Delays {

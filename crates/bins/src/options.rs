@@ -95,7 +95,7 @@ pub const LEASE_MS: Opt<Option<i64>> = Opt::integer("engine", "lease_ms")
     .max(3_600_000)
     .help("The same in milliseconds, for tests; it wins over lease_seconds.");
 pub const STEPS_AT_ONCE: Opt<i64> = Opt::integer("engine", "steps_at_once")
-    .default("16")
+    .default("256")
     .min(1)
     .max(1000)
     .help("How many steps of one operation run at once.");

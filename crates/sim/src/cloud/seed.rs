@@ -38,6 +38,8 @@ pub struct SiteSpec {
     pub peer_array: Option<String>,
     /// The third byte of its tenant network, so that two sites differ.
     pub subnet: u8,
+    /// How long the prefix of the tenant's subnet is; a shorter one has room for more servers.
+    pub prefix: u8,
     /// Its users: `admin`, `protector` and `demo`.
     pub accounts: Vec<Account>,
     /// Whose ways it follows.
@@ -62,6 +64,7 @@ impl SiteSpec {
             array: array.to_owned(),
             peer_array: peer_array.map(str::to_owned),
             subnet: if name.ends_with('b') { 2 } else { 1 },
+            prefix: 24,
             accounts: vec![
                 account("admin", "admin", "admin"),
                 account("protector", "service", "admin"),
@@ -93,8 +96,8 @@ pub(super) fn seed(world: &mut World, spec: &SiteSpec) {
     if let Some(demo) = member(world, "demo") {
         // Room for a workload. Everybody else, the service project too, has what a new cloud gives.
         let room = [
-            ("volumes", 1000),
-            ("gigabytes", 100_000),
+            ("volumes", 100_000),
+            ("gigabytes", 10_000_000),
             ("snapshots", 1000),
             ("groups", 100),
         ];
@@ -219,7 +222,7 @@ fn tenant(world: &mut World, admin: &Caller, demo: &Caller, spec: &SiteSpec) {
     let neutron = Service::Network;
     let net = world.post(demo, neutron, "networks", "network", json!({"name": "demo-net"}));
     let subnet = json!({
-        "name": "demo-subnet", "network_id": net["id"], "cidr": format!("10.{}.0.0/24", spec.subnet), "ip_version": 4
+        "name": "demo-subnet", "network_id": net["id"], "cidr": format!("10.{}.0.0/{}", spec.subnet, spec.prefix), "ip_version": 4
     });
     world.post(demo, neutron, "subnets", "subnet", subnet);
     let drill = world.post(demo, neutron, "networks", "network", json!({"name": "drill-net"}));
