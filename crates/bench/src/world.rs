@@ -284,7 +284,7 @@ impl World {
     }
 
     async fn protect(&self, servers: usize, volumes_each: usize) -> Result<()> {
-        let plenty = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 1_000_000)).collect();
+        let plenty = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), -1)).collect();
         for cloud in self.sites.clouds() {
             cloud.set(Settings {
                 delays: Some(Delays {
