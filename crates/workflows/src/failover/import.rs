@@ -99,16 +99,18 @@ impl Failover {
     async fn settled(&self, context: &StepContext<'_>, id: &VolumeId, what: &str) -> StepResult<Volume> {
         until(context, self.world.options.poll, PATIENCE, what, async || {
             let volumes = self.passing_volumes().await?;
-            let Some(volume) = volumes.iter().find(|volume| volume.id == *id) else {
-                // An earlier try may have handed it over already.
-                let service = self.service(self.order.target).await?;
-                return match context.attempt > 1 {
-                    true => self.world.cloud.volume(&service, id).await.or_fail().map(Some),
-                    false => Ok(None),
-                };
+            let listed = volumes.iter().find(|volume| volume.id == *id);
+            let volume = match listed {
+                Some(volume) => volume.clone(),
+                // An earlier try may have handed it over already, or the list may be older than the volume.
+                None if context.attempt > 1 => {
+                    let service = self.service(self.order.target).await?;
+                    self.world.cloud.volume(&service, id).await.or_fail()?
+                }
+                None => return Ok(None),
             };
             match volume.status.as_str() {
-                "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume.clone())),
+                "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume)),
                 status if status.starts_with("error") => {
                     let service = self.service(self.order.target).await?;
                     let reasons = self
