@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use protector_domain::VolumeId;
+use protector_domain::{VolumeGroupId, VolumeId};
 use protector_ports::PortError;
 use protector_ports::cloud::{Access, ManageVolume, Volume};
 use protector_ports::error::{Absent, Kind};
@@ -155,6 +155,12 @@ impl Failover {
             let Some(volume) = left.into_iter().next() else {
                 return Ok(Some(()));
             };
+            if volume.status == "available"
+                && let Some(group) = &volume.group_id
+            {
+                self.take_out_of(group, &volume.id).await?;
+                return Ok(None);
+            }
             match (volume.status.as_str(), &volume.provider_id) {
                 ("awaiting-transfer", _) => self.delete_transfers(&volume.id).await?,
                 ("available", _) | ("error", Some(_)) => world
@@ -176,6 +182,22 @@ impl Failover {
             Ok(None)
         })
         .await
+    }
+
+    /// Cinder lets go of no volume that is in a group: its user may have put it into one, or the step that did so
+    /// could not be taken back. Cinder takes one change of a group at a time.
+    async fn take_out_of(&self, group: &VolumeGroupId, volume: &VolumeId) -> StepResult<()> {
+        let cloud = &self.world.cloud;
+        let tenant = self.tenant(self.order.target).await?;
+        let now = cloud.volume_group(&tenant, group).await.absent().or_fail()?;
+        if now.is_none_or(|now| now.status != "available") {
+            return Ok(());
+        }
+        let volume = std::slice::from_ref(volume);
+        match cloud.update_volume_group(&tenant, group, &[], volume).await {
+            Err(error) if error.is(Kind::Conflict) => Ok(()),
+            other => other.or_fail(),
+        }
     }
 
     pub(super) async fn delete_transfers(&self, volume: &VolumeId) -> StepResult<()> {
