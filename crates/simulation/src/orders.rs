@@ -127,6 +127,10 @@ impl Sim {
         found.sync.status = SyncStatus::Pending;
         found.set_status(GroupStatus::FailingOver, None).ok()?;
         let row = self.pending(&order);
+        // Nobody at this site knows yet that the other one has no Cinder group for it.
+        if self.books.ungrouped.contains(&(1, group)) {
+            self.books.excuse(SagaId(operation.0));
+        }
         let begun = self.write(0, &found, Work::PlannedFailover(order), operation.0, Some(&row));
         begun.then_some(operation)
     }
@@ -158,7 +162,7 @@ impl Sim {
         found.set_status(GroupStatus::FailingOver, None).ok()?;
         let row = self.pending(&order);
         self.books.forced.insert(group);
-        if !self.is_prepared(group) {
+        if !self.is_prepared(group) || self.books.ungrouped.contains(&(1, group)) {
             self.books.excuse(SagaId(operation.0));
         }
         let begun = self.write(1, &found, Work::UnplannedFailover(order), operation.0, Some(&row));
@@ -221,6 +225,7 @@ impl Sim {
         let newer_at = usize::from(a.document.stamp < b.document.stamp);
         let now = date(self.world.now);
         let stamp = from.document.stamp;
+        let before = to.document.current_primary_site_id;
         let mut here = to;
         here.document = from.document.clone();
         here.sync = SyncState {
@@ -228,7 +233,11 @@ impl Sim {
             peer: Some(stamp),
             last_sync_at: Some(now),
         };
-        if !here.status.is_in_transit() {
+        // As the service's import has it.
+        let moved = here.document.current_primary_site_id != before;
+        if here.document.open_intent().is_some() {
+            here.status = GroupStatus::FailingOver;
+        } else if moved || matches!(here.status, GroupStatus::FailingOver | GroupStatus::FailingBack) {
             here.status = here.resting_status();
         }
         let mut there = from;

@@ -148,9 +148,9 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
         Bug::BootBeforeHandOver => {
             drop_edges(
                 &mut nodes,
-                "join-consistency-group",
+                "create-ports",
                 "hand-over-volume",
-                &["fence-replication"],
+                &["create-keypairs"],
             );
         }
         Bug::CommitBeforeBoot => {
@@ -160,7 +160,7 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
                 .filter(|name| kinds.iter().any(|kind| name.starts_with(kind)))
                 .collect();
             let made: Vec<&str> = made.iter().map(String::as_str).collect();
-            drop_edges(&mut nodes, "commit", "boot-server", &made);
+            drop_edges(&mut nodes, "join-consistency-group", "boot-server", &made);
         }
         Bug::StartBeforeTwinGone => {
             for node in nodes

@@ -141,6 +141,20 @@ impl Steps for WatchedSteps {
         result
     }
 
+    async fn sweep(&self, context: StepContext<'_>) -> Result<(), StepFailure> {
+        let step = context.step.to_owned();
+        let result = self.inner.sweep(context).await;
+        self.shared.with(|sim| {
+            let owner = sim.processes[self.process].owner.0.clone();
+            let end = match &result {
+                Ok(()) => "done",
+                Err(failure) => &failure.message,
+            };
+            sim.note(format!("{owner} sweeps up after {step}: {end}"));
+        });
+        result
+    }
+
     async fn progressed(&self, state: &State) {
         self.inner.progressed(state).await;
     }

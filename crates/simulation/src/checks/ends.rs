@@ -45,6 +45,10 @@ impl Sim {
                     })
                     .map(|group| format!("the group is {} without its Cinder groups", group.status.as_str()))
             }
+            (Ok(Work::EstablishGroup { group }), _) => {
+                self.books.ungrouped.insert((side, group));
+                self.without_cause(saga)
+            }
             // The other site's part may have failed, for reasons of its own.
             (Ok(Work::BindArrays { .. }), SagaOutcome::RolledBack) => self.without_cause(saga),
             _ => None,

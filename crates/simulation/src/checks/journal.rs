@@ -97,7 +97,7 @@ impl Sim {
             && events
                 .iter()
                 .any(|event| matches!(event, Event::UndoIntent { .. }))
-            && self.books.goes_forward(process, claim.saga)
+            && self.books.goes_forward(process, claim)
         {
             self.violated(
                 "undo order",
@@ -163,7 +163,10 @@ fn told(event: &Event) -> String {
     match event {
         Event::Planned { kind, .. } => format!("planned {kind}"),
         Event::Intent { step, attempt, .. } => format!("intent {step} #{attempt}"),
-        Event::Done { step, .. } => format!("done {step}"),
+        Event::Done { step, output } => match output.get("given_up") {
+            Some(reason) => format!("done {step}: given up, {reason}"),
+            None => format!("done {step}"),
+        },
         other => format!("{other:?}"),
     }
 }

@@ -33,6 +33,9 @@ pub struct Blame {
     pub steps: BTreeMap<(String, bool), u64>,
 }
 
+/// By process, saga, fence and step; whether it is taken back.
+type Work = (usize, SagaId, i64, String, bool);
+
 /// A saga as its own journal has it, read by the plan as it ought to be.
 struct Read {
     state: State,
@@ -51,8 +54,8 @@ pub struct Books {
     plans: BTreeMap<SagaId, Dag>,
     reads: BTreeMap<SagaId, Read>,
     pub blames: BTreeMap<SagaId, Blame>,
-    /// Steps at work: by process, saga and step, how often.
-    at_work: BTreeMap<(usize, SagaId, String, bool), u32>,
+    /// Steps at work, how often: of those of a lost claim nobody knows, in the same process or another one.
+    at_work: BTreeMap<Work, u32>,
     /// Groups with a forced failover on record.
     pub forced: BTreeSet<GroupId>,
     /// Which snapshot each operation's clones are of.
@@ -64,6 +67,8 @@ pub struct Books {
     pub accepted: BTreeSet<SagaId>,
     /// By the operator, who knows that the point of no return was not passed.
     pub rolled_back: BTreeSet<SagaId>,
+    /// Sites that have no Cinder group, since what should have made it ended without.
+    pub ungrouped: BTreeSet<(Side, GroupId)>,
     pub relayed: BTreeMap<(Side, GroupId), Stamp>,
     stamps: BTreeMap<(Side, GroupId), Stamp>,
 }
@@ -135,11 +140,12 @@ impl Books {
         self.blames.entry(saga).or_default().grave += 1;
     }
 
-    /// Whether somebody is at work on a step of this saga in this process.
-    fn goes_forward(&self, owner: usize, saga: SagaId) -> bool {
+    /// Whether somebody is at work on a step of this saga in this process, by this claim.
+    fn goes_forward(&self, owner: usize, claim: &Claim) -> bool {
+        let of = (owner, claim.saga, claim.fence);
         self.at_work
-            .range((owner, saga, String::new(), false)..)
-            .take_while(|((process, of, ..), _)| (*process, *of) == (owner, saga))
+            .range((of.0, of.1, of.2, String::new(), false)..)
+            .take_while(|((process, saga, fence, ..), _)| (*process, *saga, *fence) == of)
             .any(|((.., undo), count)| !undo && *count > 0)
     }
 
@@ -151,12 +157,13 @@ impl Books {
 /// A step at work, until it is dropped.
 pub struct AtWork {
     shared: crate::sim::Shared,
-    key: (usize, SagaId, String, bool),
+    key: Work,
 }
 
 impl AtWork {
     pub fn new(shared: &crate::sim::Shared, process: usize, attempt: &Attempt) -> Self {
-        let key = (process, attempt.saga, attempt.step.clone(), attempt.undo);
+        let fence = attempt.claim.as_ref().map_or(0, |claim| claim.fence);
+        let key = (process, attempt.saga, fence, attempt.step.clone(), attempt.undo);
         shared.with(|sim| *sim.books.at_work.entry(key.clone()).or_default() += 1);
         Self {
             shared: shared.clone(),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use protector_domain::VolumeId;
+use protector_domain::{VolumeGroupId, VolumeId};
 use protector_ports::PortError;
 use protector_ports::cloud::{Access, ManageVolume, Volume};
 use protector_ports::error::{Absent, Kind};
@@ -99,16 +99,18 @@ impl Failover {
     async fn settled(&self, context: &StepContext<'_>, id: &VolumeId, what: &str) -> StepResult<Volume> {
         until(context, self.world.options.poll, PATIENCE, what, async || {
             let volumes = self.passing_volumes().await?;
-            let Some(volume) = volumes.iter().find(|volume| volume.id == *id) else {
-                // An earlier try may have handed it over already.
-                let service = self.service(self.order.target).await?;
-                return match context.attempt > 1 {
-                    true => self.world.cloud.volume(&service, id).await.or_fail().map(Some),
-                    false => Ok(None),
-                };
+            let listed = volumes.iter().find(|volume| volume.id == *id);
+            let volume = match listed {
+                Some(volume) => volume.clone(),
+                // An earlier try may have handed it over already, or the list may be older than the volume.
+                None if context.attempt > 1 => {
+                    let service = self.service(self.order.target).await?;
+                    self.world.cloud.volume(&service, id).await.or_fail()?
+                }
+                None => return Ok(None),
             };
             match volume.status.as_str() {
-                "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume.clone())),
+                "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume)),
                 status if status.starts_with("error") => {
                     let service = self.service(self.order.target).await?;
                     let reasons = self
@@ -153,6 +155,12 @@ impl Failover {
             let Some(volume) = left.into_iter().next() else {
                 return Ok(Some(()));
             };
+            if volume.status == "available"
+                && let Some(group) = &volume.group_id
+            {
+                self.take_out_of(group, &volume.id).await?;
+                return Ok(None);
+            }
             match (volume.status.as_str(), &volume.provider_id) {
                 ("awaiting-transfer", _) => self.delete_transfers(&volume.id).await?,
                 ("available", _) | ("error", Some(_)) => world
@@ -174,6 +182,22 @@ impl Failover {
             Ok(None)
         })
         .await
+    }
+
+    /// Cinder lets go of no volume that is in a group: its user may have put it into one, or the step that did so
+    /// could not be taken back. Cinder takes one change of a group at a time.
+    async fn take_out_of(&self, group: &VolumeGroupId, volume: &VolumeId) -> StepResult<()> {
+        let cloud = &self.world.cloud;
+        let tenant = self.tenant(self.order.target).await?;
+        let now = cloud.volume_group(&tenant, group).await.absent().or_fail()?;
+        if now.is_none_or(|now| now.status != "available") {
+            return Ok(());
+        }
+        let volume = std::slice::from_ref(volume);
+        match cloud.update_volume_group(&tenant, group, &[], volume).await {
+            Err(error) if error.is(Kind::Conflict) => Ok(()),
+            other => other.or_fail(),
+        }
     }
 
     pub(super) async fn delete_transfers(&self, volume: &VolumeId) -> StepResult<()> {

@@ -14,7 +14,7 @@ use protector_saga::{SagaOutcome, StepContext};
 
 use super::names::{Disk, MEMBER_KEY, OPERATION_KEY, clone_name};
 use super::{Failover, ServerRecord, VolumeRecord, recorded, split, step};
-use crate::failure::{OrFail, StepResult, retryable};
+use crate::failure::{OrFail, StepResult, chain, retryable};
 use crate::polling::until;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ impl Failover {
             return Ok(());
         };
         let held = self.world.store.check(claim).await;
-        held.map_err(|error| retryable(error.to_string()))
+        held.map_err(|error| retryable(chain(&error)))
     }
 
     pub(super) async fn sweep_late(&self, context: &StepContext<'_>) -> StepResult<()> {

@@ -1,10 +1,12 @@
 //! As whom volumes are taken over, and what becomes of that when the option changes half-way.
 
 use protector_domain::Outcome;
-use protector_sim::cloud::Settings;
+use protector_sim::cloud::{Delays, Settings};
+use protector_sim::http::{Action, Rule};
 use protector_workflows::ImportAs;
+use serde_json::json;
 
-use crate::lab::Lab;
+use crate::lab::{DELAYS, Lab};
 
 const RULE: &str = "volume_extension:volume_manage";
 
@@ -170,4 +172,23 @@ async fn what_the_tenant_imported_is_released_by_the_service() {
         assert!(released.iter().all(|call| call.path.contains(project.as_str())));
         assert!(lab.cloud.volumes(&service, true).await.unwrap().is_empty());
     }
+}
+
+/// All imports look at one list of volumes, and the one that is tried again may be younger than the list.
+#[tokio::test]
+async fn an_import_that_is_tried_again_waits_for_cinder_like_the_first_try() {
+    let lab = Lab::start().await;
+    lab.set(Settings {
+        delays: Some(Delays {
+            volume: 2_000,
+            ..DELAYS
+        }),
+        ..Settings::default()
+    });
+    let faults = lab.sites.cloud("site-b").unwrap().faults();
+    let busy = Rule::on("POST", "/manageable_volumes$").times(1);
+    faults.add(busy.act(Action::status(503, json!({})))).unwrap();
+    let ended = lab.failover(ImportAs::Service).await;
+    assert_eq!(ended.outcome, Some(Outcome::Completed), "{ended:#?}");
+    all_are_the_tenants(&lab).await;
 }

@@ -157,3 +157,26 @@ async fn what_nobody_could_look_at_is_not_called_nothing() {
     assert!(reason.contains("Cinder at site-b"), "{reason}");
     assert!(ended.error_message.unwrap().contains("is not known"));
 }
+
+#[tokio::test]
+async fn new_volumes_that_are_in_a_group_are_taken_out_of_it() {
+    let lab = Lab::start().await;
+    no_host(&lab);
+    let faults = lab.sites.cloud("site-b").unwrap().faults();
+    let slow = Rule::on("POST", "/servers$").act(Action::Delay { millis: 3_000 });
+    faults.add(slow).unwrap();
+    let id = lab.order().await;
+    let _engine = lab.engine(ImportAs::Service);
+    // They are the tenant's by then.
+    lab.called("POST", "/ports").await;
+    let demo = lab.user("site-b", "demo");
+    let volumes = lab.cloud.volumes(&demo, false).await.unwrap().into_iter();
+    let volumes: Vec<_> = volumes.map(|volume| volume.id).collect();
+    assert_eq!(volumes.len(), 2);
+    let groups = lab.cloud.volume_groups(&demo, false).await.unwrap();
+    let joined = lab.cloud.update_volume_group(&demo, &groups[0].id, &volumes, &[]);
+    joined.await.unwrap();
+    let ended = lab.ended(id).await;
+    is_as_before(&lab, &ended).await;
+    assert_eq!(ended.result_data, json!({ "left_behind": [] }));
+}
