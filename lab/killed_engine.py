@@ -11,7 +11,7 @@ GOES_ON = 5
 # By then half of it is done: the servers are stopped or given up for lost, and volumes come to be on the other site.
 MIDDLE = ('import-volume', 'hand-over-volume')
 
-Killed = collections.namedtuple('Killed', 'code out err seconds')
+Outcome = collections.namedtuple('Outcome', 'code out err seconds')
 
 
 def operation_of(tenant, group):
@@ -25,8 +25,7 @@ def working(operation):
 
 
 def failover(name, tenant, cloud, group, *words):
-    """Orders a failover and kills the engine of the site `cloud` belongs to when the failover is in its middle. What came of the
-    command, and how many seconds it took."""
+    """Orders a failover at the site of `cloud`, whose engine does the work, and kills that engine in the middle of it."""
     began = time.time()
     command = ['protector', 'protection-group', 'failover', group, *words, '--wait', '-f', 'json']
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -40,7 +39,7 @@ def failover(name, tenant, cloud, group, *words):
         say('killed at %s; it went on %s s after the restart' % (killed_in['at'], took))
         check('%s_goes_on_within_seconds_of_its_engines_return' % name, took is not None and took <= LEASE + GOES_ON, took)
     check('%s_completes_though_its_engine_was_killed' % name, code == 0 and killed_in, out[-1500:] + err[-1500:])
-    return Killed(code, out, err, time.time() - began)
+    return Outcome(code, out, err, time.time() - began)
 
 
 def kill(tenant, site, group, ordered):

@@ -10,8 +10,8 @@ GROUP = 'stall-%s' % RUN
 UNREACHABLE = re.compile(r'oslo\.messaging\._drivers\.impl_rabbit.* AMQP server on %s is unreachable: (\S.*)\. Trying again in (\d+) seconds\.\.\.'
                          % re.escape(BROKER))
 BACK = 'Reconnected to AMQP server on %s' % BROKER
-# The longest pause between two attempts is ten seconds.
-RETURN = 15
+# The longest pause between two attempts is ten seconds, and the first may come while the broker is only just there.
+RETURN = 20
 # What of each cloud has to listen again before anything else may be asked of it.
 CLOUD = ('conductor', 'scheduler', 'compute', 'cinder-scheduler', 'cinder-volume')
 
