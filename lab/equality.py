@@ -96,9 +96,9 @@ class Site:
         self.seen.add((service, method, route(path), answer.status_code))
         return answer
 
-    def probe(self, name, actor, service, method, path, want, body=None, text=None, reads=(), keep=None, what=None, **options):
-        """keep: {'name of an id': 'dotted.path'}; what: the product's word for the call."""
-        case = {'want': want, 'text': text, 'reads': reads, 'what': what, 'route': '%s %s %s' % (service, method, path)}
+    def probe(self, name, actor, service, method, path, want, body=None, text=None, lacks=None, reads=(), keep=None, what=None, **options):
+        """keep: {'name of an id': 'dotted.path'}; text: a part of the answer, lacks: none of it; what: the product's word for the call."""
+        case = {'want': want, 'text': text, 'lacks': lacks, 'reads': reads, 'what': what, 'route': '%s %s %s' % (service, method, path)}
         assert name not in self.cases, name
         self.cases[name] = case
         try:
@@ -214,6 +214,8 @@ def problems(simulated, real):
             yield '%s: %s, not %s: %s' % (side, case['status'], case['want'], json.dumps(case['body'])[:400])
         if case['text'] and case['text'] not in json.dumps(case['body']):
             yield '%s: no "%s" in %s' % (side, case['text'], json.dumps(case['body'])[:400])
+        if case['lacks'] and case['lacks'] in json.dumps(case['body']):
+            yield '%s: "%s" in %s' % (side, case['lacks'], json.dumps(case['body'])[:400])
         for path in case['reads']:
             if not has(case['body'], path):
                 yield '%s: no %s' % (side, path)

@@ -4,7 +4,9 @@ A probe is name, actor, service, method, path, expected status, body. `{words}` 
 before on that side. Keys under `reads` are those that the product can't do without.
 """
 import base64
+import datetime
 import struct
+import time
 
 UNKNOWN = '00000000-0000-4000-8000-000000000000'
 PAGE = {'limit': '1000'}
@@ -261,6 +263,8 @@ def networks(s):
     port('create_port_for_someone_else', 201, actor='protector', network_id='{shared}', project_id='{project}', mac_address='fa:16:3e:99:00:03', fixed_ips=fixed('10.99.2.9', '{shared_subnet}'), keep={'port4': 'port.id'})
     s.probe('list_ports', 'trust', 'network', 'GET', '/ports', 200, query=PAGE, reads=['ports/[]/id', 'ports/[]/fixed_ips/[]/ip_address'], what='list ports')
     s.probe('page_of_ports', 'trust', 'network', 'GET', '/ports', 200, query={'limit': '1', 'fixed_ips': 'ip_address=10.99.1.50'}, reads=['ports/[]/id', 'ports_links/[]/rel'])
+    s.probe('list_ports_of_a_project', 'protector', 'network', 'GET', '/ports', 200, query={'project_id': '{project}', **PAGE}, text=s.ids.get('port'), what='list ports of project')
+    s.probe('list_ports_of_another_project', 'protector', 'network', 'GET', '/ports', 200, query={'project_id': '{other_project}', **PAGE}, lacks=s.ids.get('port'))
     s.probe('list_ports_of_no_server', 'trust', 'network', 'GET', '/ports', 200, query={'device_id': '{unknown}', **PAGE}, reads=['ports'])
     s.probe('show_port', 'trust', 'network', 'GET', '/ports/{port}', 200, reads=reads)
     s.probe('show_port_of_another_project', 'other', 'network', 'GET', '/ports/{port}', 404, text='PortNotFound')
@@ -295,7 +299,8 @@ def volumes(s):
     s.probe('show_unknown_volume', 'trust', 'volume', 'GET', '/volumes/{unknown}', 404, text='Volume 00000000-0000-4000-8000-000000000000 could not be found.')
     s.probe('list_volumes', 'trust', 'volume', 'GET', '/volumes/detail', 200, query=PAGE, reads=['volumes/[]/' + r for r in reads], what='list volumes')
     s.probe('page_of_volumes', 'trust', 'volume', 'GET', '/volumes/detail', 200, query={'limit': '1'}, reads=['volumes/[]/id', 'volumes_links/[]/rel'])
-    s.probe('list_volumes_of_all', 'protector', 'volume', 'GET', '/volumes/detail', 200, query={'all_tenants': '1', 'project_id': '{project}', **PAGE}, reads=['volumes/[]/' + r for r in reads + admin])
+    s.probe('list_volumes_of_all', 'protector', 'volume', 'GET', '/volumes/detail', 200, query={'all_tenants': '1', 'project_id': '{project}', **PAGE}, text=s.ids.get('boot'), lacks=s.ids.get('source'), reads=['volumes/[]/' + r for r in reads + admin], what='list volumes of project')
+    s.probe('list_volumes_of_another_project', 'protector', 'volume', 'GET', '/volumes/detail', 200, query={'all_tenants': '1', 'project_id': '{other_project}', **PAGE}, lacks=s.ids.get('boot'), reads=['volumes'])
     act = ('volume', 'POST', '/volumes/{boot}/action')
     s.probe('set_bootable', 'trust', *act, 200, {'os-set_bootable': {'bootable': True}}, what='set bootable flag')
     s.probe('set_image_metadata', 'trust', *act, 200, {'os-set_image_metadata': {'metadata': {'hw_disk_bus': 'scsi', 'os_type': 'linux'}}}, what='set image metadata')
@@ -361,6 +366,14 @@ def transfers(s):
     s.probe('the_volume_is_the_tenants', 'trust', 'volume', 'GET', '/volumes/{managed}', 200, text=s.ids['project'])
 
 
+def a_second_later(s, *servers):
+    """Keeps a time at which these servers have last changed, and waits until whatever comes now is later."""
+    updated = [s.call('trust', 'compute', 'GET', '/servers/{%s}' % name).json()['server']['updated'] for name in servers if name in s.ids]
+    mark = max(datetime.datetime.fromisoformat(at.replace('Z', '+00:00')) for at in updated) + datetime.timedelta(seconds=1)
+    time.sleep(max(0.0, mark.timestamp() - time.time()))
+    s.ids['mark'] = mark.strftime('%Y-%m-%dT%H:%M:%SZ')
+
+
 def compute(s):
     key = {'keypair': {'name': 'eq-{run}', 'public_key': public_key(7), 'type': 'ssh'}}
     s.probe('create_keypair', 'trust', 'compute', 'POST', '/os-keypairs', 201, key, what='create keypair')
@@ -397,7 +410,8 @@ def compute(s):
     s.probe('show_server_as_service', 'protector', 'compute', 'GET', '/servers/{server}', 200, reads=['server/' + r for r in reads + admin])
     s.probe('list_servers', 'trust', 'compute', 'GET', '/servers/detail', 200, query=PAGE, reads=['servers/[]/' + r for r in reads], what='list servers')
     s.probe('page_of_servers', 'trust', 'compute', 'GET', '/servers/detail', 200, query={'limit': '1'}, reads=['servers_links/[]/rel'])
-    s.probe('list_servers_of_all', 'protector', 'compute', 'GET', '/servers/detail', 200, query={'all_tenants': '1', 'project_id': '{project}', **PAGE}, reads=['servers/[]/' + r for r in reads + admin])
+    s.probe('list_servers_of_all', 'protector', 'compute', 'GET', '/servers/detail', 200, query={'all_tenants': '1', 'project_id': '{project}', **PAGE}, text=s.ids.get('server'), reads=['servers/[]/' + r for r in reads + admin], what='list servers of project')
+    s.probe('list_servers_of_another_project', 'protector', 'compute', 'GET', '/servers/detail', 200, query={'all_tenants': '1', 'project_id': '{other_project}', **PAGE}, lacks=s.ids.get('server'), reads=['servers'])
     s.probe('list_servers_of_all_as_tenant', 'trust', 'compute', 'GET', '/servers/detail', 403, query={'all_tenants': '1'})
     s.probe('list_attached_volumes', 'trust', 'compute', 'GET', '/servers/{server}/os-volume_attachments', 200, reads=['volumeAttachments/[]/' + r for r in ('volumeId', 'device', 'delete_on_termination', 'tag')], what='list attached volumes')
     s.probe('list_interfaces', 'trust', 'compute', 'GET', '/servers/{server}/os-interface', 200, reads=['interfaceAttachments/[]/port_id'], what='list interfaces')
@@ -410,8 +424,16 @@ def compute(s):
     server('create_server_with_a_taken_volume', 400, networks='none')
     act = lambda name, want, body, text=None, what=None, on='{server}': s.probe(name, 'trust', 'compute', 'POST', '/servers/%s/action' % on, want, body, text=text, what=what)
     act('start_running_server', 409, {'os-start': None}, "Cannot 'start' instance", 'start server')
+    server('create_server_that_stays_as_it_is', 202, keep={'idle': 'server.id'}, networks='none', block_device_mapping_v2=[disk('managed', 0)])
+    s.until('trust', 'compute', '/servers/{idle}', 'server.status', ('ACTIVE', 'ERROR'))
+    a_second_later(s, 'server', 'idle')
     act('stop_server', 202, {'os-stop': None}, None, 'stop server')
     s.until('trust', 'compute', '/servers/{server}', 'server.status', ('SHUTOFF', 'ERROR'))
+    changed = lambda name, want, since='{mark}', **options: s.probe(name, 'trust', 'compute', 'GET', '/servers/detail', want, query={'changes-since': since, **PAGE}, **options)
+    changed('list_changed_servers', 200, text=s.ids.get('server'), lacks=s.ids.get('idle'), reads=['servers/[]/' + r for r in reads + ['updated']], what='list changed servers')
+    changed('list_servers_changed_since_long_ago', 200, '2020-01-01T00:00:00Z', text=s.ids.get('idle'))
+    changed('list_servers_that_will_have_changed', 200, '2037-01-01T00:00:00Z', lacks=s.ids.get('server'), reads=['servers'])
+    changed('list_servers_changed_since_nonsense', 400, 'nonsense', text='changes-since')
     act('stop_stopped_server', 409, {'os-stop': None}, "Cannot 'stop' instance")
     act('start_server', 202, {'os-start': None})
     s.until('trust', 'compute', '/servers/{server}', 'server.status', ('ACTIVE', 'ERROR'))
@@ -432,6 +454,11 @@ def compute(s):
     s.probe('delete_server', 'trust', 'compute', 'DELETE', '/servers/{server}', 204)
     s.until('trust', 'compute', '/servers/{server}', 'server.status', None)
     s.probe('show_deleted_server', 'trust', 'compute', 'GET', '/servers/{server}', 404)
+    changed('list_changed_servers_with_a_deleted_one', 200, text='"DELETED"', lacks=s.ids.get('idle'), reads=['servers/[]/' + r for r in ('id', 'name', 'status', 'tenant_id', 'updated')])
+    s.probe('list_servers_without_the_deleted_one', 'trust', 'compute', 'GET', '/servers/detail', 200, query=PAGE, text=s.ids.get('idle'), lacks=s.ids.get('server'))
+    s.probe('delete_idle_server', 'trust', 'compute', 'DELETE', '/servers/{idle}', 204)
+    s.until('trust', 'compute', '/servers/{idle}', 'server.status', None)
+    settled(s, 'managed')
     s.probe('a_given_port_survives', 'trust', 'network', 'GET', '/ports/{port}', 200, text='"device_id": ""')
     settled(s, 'boot')
     s.probe('a_volume_survives', 'trust', 'volume', 'GET', '/volumes/{boot}', 200, text='"available"')
@@ -500,7 +527,7 @@ def trust_end(s):
 
 
 # What is left, in the order in which it can go. Who made it doesn't matter: the administrator deletes.
-LEFT = [('server', 'compute', '/servers/{server}'), ('group', 'volume', None), ('port', 'network', '/ports/{port}'), ('port2', 'network', '/ports/{port2}'),
+LEFT = [('server', 'compute', '/servers/{server}'), ('idle', 'compute', '/servers/{idle}'), ('group', 'volume', None), ('port', 'network', '/ports/{port}'), ('port2', 'network', '/ports/{port2}'),
         ('port3', 'network', '/ports/{port3}'), ('port4', 'network', '/ports/{port4}'), ('net', 'network', '/networks/{net}'),
         ('shared', 'network', '/networks/{shared}'), ('sg', 'network', '/security-groups/{sg}'),
         ('flavor', 'compute', '/flavors/{flavor}'), ('flavor2', 'compute', '/flavors/{flavor2}')]
@@ -519,8 +546,9 @@ def clean(s):
             gone(service, path)
         elif key in s.ids:
             gone('volume', '/groups/{group}/action', 'POST', {'delete': {'delete-volumes': False}})
-    if 'server' in s.ids:
-        s.until('admin', 'compute', '/servers/{server}', 'server.status', None, 60)
+    for name in ('server', 'idle'):
+        if name in s.ids:
+            s.until('admin', 'compute', '/servers/{%s}' % name, 'server.status', None, 60)
     disks = [name for name in ('source', 'boot', 'data', 'grouped', 'managed') if name in s.ids]
     for name in disks:
         gone('volume', '/volumes/{%s}' % name)

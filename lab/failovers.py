@@ -2,6 +2,7 @@
 import sys
 import time
 
+import lost_broker
 import planned_failover
 import scenario
 import unplanned_failover
@@ -11,7 +12,8 @@ def main():
     began = time.time()
     world = scenario.prepare()
     seconds = {'planned': round(planned_failover.run(world), 1), 'unplanned': round(unplanned_failover.run(world), 1)}
-    return scenario.finish(began, seconds)
+    reconnected = round(lost_broker.run(), 1)
+    return scenario.finish(began, seconds, reconnected)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,8 @@
 #   lab.sh up|down|status DIR          the clouds, their database server, broker, caches and simulated arrays
 #   lab.sh protector up|down DIR       protector-api and protector-engine on both sites
 #   lab.sh site up|down DIR a|b        everything of one site: its cloud, its array, its protector
+#   lab.sh engine kill|start DIR a|b   one site's protector-engine: ended by SIGKILL, started again
+#   lab.sh broker kill|start DIR       RabbitMQ: the same
 #
 # Everything but the Debian packages lives under DIR. A process is ended only by the pid and start time that
 # this script wrote down when it started it. `up` may be repeated: it starts what is not running.
@@ -11,9 +13,9 @@ set -u
 HERE=$(cd "$(dirname "$0")" && pwd)
 REPO=$(dirname "$HERE")
 BIN=${LAB_BIN:-$REPO/target/release}
-usage() { sed -n '2,6s/^# \{0,3\}//p' "$0"; exit 2; }
+usage() { sed -n '2,8s/^# \{0,3\}//p' "$0"; exit 2; }
 CMD=${1:-}
-case $CMD in protector | site) CMD=$CMD-${2:-}; shift ;; esac
+case $CMD in protector | site | engine | broker) CMD=$CMD-${2:-}; shift ;; esac
 [ $# -ge 2 ] || usage
 mkdir -p "$2"; DIR=$(cd "$2" && pwd)
 VENV=$DIR/venv RUN=$DIR/run LOG=$DIR/log
@@ -54,6 +56,14 @@ stop() {
         session_lives "$pid" && kill -KILL -- "-$pid"
     fi
     rm -f "$RUN/$name.pid"
+}
+kill_hard() {                  # without a word of warning, and its children with it
+    local pid t i
+    alive "$1" || die "$1 does not run"
+    read -r pid t <"$RUN/$1.pid"
+    kill -KILL -- "-$pid" || die "$1 can't be killed"
+    for i in $(seq 100); do session_lives "$pid" || break; sleep 0.05; done
+    rm -f "$RUN/$1.pid"
 }
 started() { [ -e "$RUN/order" ] && awk '!seen[$0]++' "$RUN/order"; }
 wait_port() {                  # wait_port NAME PORT SECONDS
@@ -247,6 +257,7 @@ up() {
 }
 
 # --- protector on both sites -----------------------------------------------------------------------------------
+engine() { start protector-engine-$1 "$BIN/protector-engine" --config-file "$DIR/site-$1/protector/protector.conf"; }
 protector_up() {
     local l E r
     for l in $SITES; do
@@ -259,7 +270,7 @@ protector_up() {
             "$BIN/protector-manage" --config-file "$E/protector.conf" $job >>"$LOG/protector-manage-$l.log" 2>&1 || die "$job, see $LOG/protector-manage-$l.log"
         done
         start protector-api-$l "$BIN/protector-api" --config-file "$E/protector.conf"
-        start protector-engine-$l "$BIN/protector-engine" --config-file "$E/protector.conf"
+        engine $l
     done
     for l in $SITES; do wait_port protector-api-$l $(port $l protector) 30; done
     say "protector is up on both sites"
@@ -290,6 +301,10 @@ site-up) site_up "${3:?which site}" ;;
 site-down) site_down "${3:?which site}" ;;
 protector-up) protector_up ;;
 protector-down) protector_down ;;
+engine-kill) kill_hard "protector-engine-${3:?which site}" ;;
+engine-start) engine "${3:?which site}" ;;
+broker-kill) kill_hard rabbitmq ;;
+broker-start) broker; wait_port rabbitmq $RABBIT_PORT 90 ;;
 down)
     [ -e "$RUN/order" ] || { echo '{"lab": "down", "stopped": 0}'; exit 0; }
     count=$(started | wc -l)

@@ -1,11 +1,11 @@
 """Planned: a tenant's group moves from the real site-a to the real site-b."""
 import json
 import re
-import time
 
 import amqp
 import openstack
 
+import killed_engine
 from scenario import (BROKER, FIXED, GROUP, KEYSTONES, LAB, RUN, TOKENS, TYPE, at_once, await_policy, boot, check, client, content,
                       control, disks_of, policy_options, protector, say, tokens, write_markers)
 
@@ -57,10 +57,8 @@ def run(world):
     markers = write_markers(tenant_a, servers)
     tagged_before = {s.id for s in tenant_b.compute.servers()}
     say('planned failover')
-    started = time.time()
-    code, out, err = client('tenant-a', 'protector', 'protection-group', 'failover', GROUP, '--type', 'planned',
-                            '--network-mapping', 'front=dr-front', '--network-mapping', 'back=dr-back', '--wait', '-f', 'json', fail=False)
-    seconds = time.time() - started
+    code, out, err, seconds = killed_engine.failover('planned_failover', tenant_a, 'tenant-a', GROUP, '--type', 'planned',
+                                                     '--network-mapping', 'front=dr-front', '--network-mapping', 'back=dr-back')
     check('planned_failover_completes', code == 0, out[-1500:] + err[-1500:])
     if code:
         return seconds

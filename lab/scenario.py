@@ -19,6 +19,7 @@ import openstack
 import yaml
 
 LAB = pathlib.Path(sys.argv[1]).resolve()
+LAB_SH = str(pathlib.Path(__file__).resolve().parent / 'lab.sh')
 CLIENT = str(pathlib.Path(__file__).resolve().parent.parent / 'clients/python-protectorclient')
 RUN = '%x' % int(time.time())
 CONTROL = 'http://127.0.0.1:17070/control'
@@ -64,6 +65,29 @@ def protector(cloud, *words, **options):
     """An `openstack protector` command with its answer as JSON."""
     _, out, _ = client(cloud, 'protector', *words, '-f', 'json', **options)
     return json.loads(out) if out.strip() else None
+
+
+def lab_sh(thing, what, *more):
+    """Ends or starts a part of the lab."""
+    done = subprocess.run(['bash', LAB_SH, thing, what, str(LAB), *more], text=True, capture_output=True)
+    if done.returncode:
+        raise SystemExit('lab.sh %s %s: %s%s' % (thing, what, done.stdout, done.stderr))
+
+
+def until(what, read, wanted, seconds=120):
+    """A check that may take its time."""
+    end = time.time() + seconds
+    while True:
+        found = read()
+        if wanted(found) or time.time() > end:
+            return check(what, wanted(found), found)
+        time.sleep(0.5)
+
+
+def json_of(tenant, service, path):
+    """What an API itself answers, for what has to be seen more often than a command can be run."""
+    answer = tenant.session.get(path, endpoint_filter={'service_type': service, 'interface': 'public', 'region_name': tenant.config.region_name})
+    return answer.json()
 
 
 def control(method, path, body=None):
@@ -231,8 +255,8 @@ def prepare():
     return World(tenant_a, tenant_b, project_a, project_b)
 
 
-def finish(began, seconds):
+def finish(began, seconds, reconnected):
     failed = [c['test'] for c in CHECKS if not c['passed']]
     print(json.dumps({'lab': 'test', 'passed': len(CHECKS) - len(failed), 'failed': len(failed), 'skipped': 0, 'failures': failed,
-                      'failover_seconds': seconds, 'seconds': round(time.time() - began, 1)}))
+                      'failover_seconds': seconds, 'reconnect_seconds': reconnected, 'seconds': round(time.time() - began, 1)}))
     return 1 if failed else 0

@@ -1,31 +1,12 @@
 """Unplanned: everything of the real site-a is gone, and the real site-b brings a group up without it."""
 import json
-import pathlib
-import subprocess
-import time
 
-from scenario import (LAB, RUN, TYPE, at_once, await_policy, boot, check, client, content, control, disks_of, policy_options,
-                      protector, say, store_token, write_markers)
+import killed_engine
+from scenario import (RUN, TYPE, at_once, await_policy, boot, check, client, content, control, disks_of, lab_sh, policy_options,
+                      protector, say, store_token, until, write_markers)
 
 GROUP = 'ward-%s' % RUN
 ARRAY_GROUP = 'ward-pg-%s' % RUN
-LAB_SH = str(pathlib.Path(__file__).resolve().parent / 'lab.sh')
-
-
-def site(what):
-    """Ends or starts all that is site-a's: its cloud, its array, its protector."""
-    done = subprocess.run(['bash', LAB_SH, 'site', what, str(LAB), 'a'], text=True, capture_output=True)
-    if done.returncode:
-        raise SystemExit('lab.sh site %s: %s%s' % (what, done.stdout, done.stderr))
-
-
-def until(what, read, wanted, seconds=120):
-    end = time.time() + seconds
-    while True:
-        found = read()
-        if wanted(found) or time.time() > end:
-            return check(what, wanted(found), found)
-        time.sleep(1)
 
 
 def protect(servers):
@@ -63,17 +44,15 @@ def run(world):
           lambda shown: shown['facts_complete'] is True)
 
     say('site-a is gone')
-    site('down')
-    started = time.time()
-    code, out, err = client('tenant-b', 'protector', 'protection-group', 'failover', GROUP, '--type', 'unplanned', '--yes',
-                            '--network-mapping', 'front=dr-front', '--network-mapping', 'back=dr-back', '--wait', '-f', 'json', fail=False)
-    seconds = time.time() - started
+    lab_sh('site', 'down', 'a')
+    code, out, err, seconds = killed_engine.failover('unplanned_failover', tenant_b, 'tenant-b', GROUP, '--type', 'unplanned', '--yes',
+                                                     '--network-mapping', 'front=dr-front', '--network-mapping', 'back=dr-back')
     check('unplanned_failover_completes', code == 0, out[-1500:] + err[-1500:])
     if code == 0:
         look(tenant_b, json.loads(out), disks, addresses, markers)
 
     say('site-a comes back')
-    site('up')
+    lab_sh('site', 'up', 'a')
     for server in servers:
         now = tenant_a.compute.get_server(server.id)
         check('%s_is_not_harmed_at_site_a' % server.name, now.status in ('ACTIVE', 'SHUTOFF') and disks_of(tenant_a, server) == disks[server.name],
@@ -85,6 +64,19 @@ def run(world):
     shown = protector('tenant-a', 'protection-group', 'show', GROUP)
     check('site_a_learns_where_the_group_runs', shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b', shown)
     return seconds
+
+
+def nothing_twice(tenant_b):
+    """Of all that this run has brought to site-b: the planned failover's three servers and these two, with their disks and ports."""
+    servers = list(tenant_b.compute.servers())
+    volumes = list(tenant_b.block_storage.volumes(details=True))
+    ports = list(tenant_b.network.ports(project_id=tenant_b.current_project_id))
+    attached = [volume_id for server in servers for _, volume_id in disks_of(tenant_b, server)]
+    clones = [v['name'] for v in control('GET', '/arrays/fa-b/state')['volumes'] if v['name'].startswith('dr-')]
+    check('nothing_is_at_site_b_twice_or_left_over',
+          sorted(s.name for s in servers) == ['bed', 'db', 'desk', 'gate', 'web'] and sorted(v.id for v in volumes) == sorted(attached)
+          and len(attached) == 7 and len(ports) == 6 and all(p.device_id for p in ports) and not clones,
+          {'servers': [s.name for s in servers], 'volumes': [(v.id, v.status) for v in volumes], 'ports': [(p.id, p.device_id) for p in ports], 'clones': clones})
 
 
 def look(tenant_b, operation, disks, addresses, markers):
@@ -102,3 +94,4 @@ def look(tenant_b, operation, disks, addresses, markers):
             check('%s_%s_holds_what_was_replicated' % (name, device.rsplit('/', 1)[-1]), markers[name, device] in json.dumps(found), found)
     shown = protector('tenant-b', 'protection-group', 'show', GROUP)
     check('the_ward_runs_at_site_b', shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b' and shown['epoch'] == 2, shown)
+    nothing_twice(tenant_b)

@@ -18,7 +18,7 @@ pub enum Lab {
     Down,
     /// Say what runs
     Status,
-    /// Fail servers of site-a over to site-b: planned, and with everything of site-a gone
+    /// Fail servers of site-a over to site-b: planned, and with everything of site-a gone; kill engines and the broker
     Test,
     /// Ask the real site-a and a simulated one the same, and compare the answers
     Equality,

@@ -83,6 +83,42 @@ async fn a_server_boots_stops_locks_and_goes() {
     );
 }
 
+#[tokio::test]
+async fn who_asks_what_has_changed_is_told_what_is_gone_too() {
+    let sites = sites().await;
+    let cloud = sites.cloud("site-a").unwrap();
+    let demo = User::named(cloud, "demo").await;
+    let (gone, kept) = (cloud.boot("web", 1).unwrap(), cloud.boot("db", 1).unwrap());
+    for id in [&gone, &kept] {
+        let path = format!("/compute/servers/{id}");
+        demo.wait(&path, "server", "ACTIVE").await;
+    }
+    let path = format!("/compute/servers/{gone}");
+    demo.post(&format!("{path}/metadata"), json!({"metadata": {"tier": "web"}}))
+        .await
+        .is(200);
+    demo.put(&format!("{path}/tags"), json!({"tags": ["dr"]}))
+        .await
+        .is(200);
+    demo.delete(&path).await.is(204);
+    demo.wait(&path, "server", "gone").await;
+    let since = |time: &str| format!("/compute/servers/detail?changes-since={time}");
+    let told = demo.get(&since("2020-01-01T00:00:00Z")).await.is(200);
+    let of = |id: &str| {
+        let servers = told["servers"].as_array().unwrap();
+        servers.iter().find(|server| server["id"] == id).unwrap()
+    };
+    assert_eq!(of(&kept)["status"], "ACTIVE");
+    let web = of(&gone);
+    assert_eq!(
+        (&web["status"], &web["metadata"], &web["tags"]),
+        (&json!("DELETED"), &json!({}), &json!([]))
+    );
+    let told = demo.get(&since("2037-01-01T00:00:00Z")).await.is(200);
+    assert_eq!(told["servers"], json!([]));
+    demo.get(&since("nonsense")).await.refused(400, "changes-since");
+}
+
 fn connections(sites: &protector_sim::cloud::Sites, volume: &str) -> usize {
     let state = sites.fabric().state("fa-a").unwrap();
     state

@@ -151,6 +151,8 @@ pub(in super::super) fn work(world: &mut World, id: &str, work: Work) {
                 gone.updated = world.stamp();
                 gone.disks.clear();
                 gone.nics.clear();
+                gone.metadata.clear();
+                gone.tags.clear();
                 world.compute.gone.push(gone);
             }
         }

@@ -32,7 +32,8 @@ pub(super) const NEWEST: u32 = 100;
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Compute {
     pub servers: Table<Server>,
-    /// Deleted ones: Nova keeps their rows for those who ask what has changed. They are no part of the world.
+    /// Deleted ones: Nova keeps their rows, without metadata and tags, for those who ask what has changed. They are no
+    /// part of the world.
     #[serde(skip)]
     pub gone: Vec<Server>,
     pub flavors: Table<Value>,
