@@ -45,9 +45,10 @@ impl Sim {
                     })
                     .map(|group| format!("the group is {} without its Cinder groups", group.status.as_str()))
             }
+            // Each waits for the other site's group, and that may have failed.
             (Ok(Work::EstablishGroup { group }), _) => {
                 self.books.ungrouped.insert((side, group));
-                self.without_cause(saga)
+                None
             }
             // The other site's part may have failed, for reasons of its own.
             (Ok(Work::BindArrays { .. }), SagaOutcome::RolledBack) => self.without_cause(saga),
