@@ -11,6 +11,9 @@ use super::facts::Surroundings;
 use crate::failure::{OrFail, StepResult};
 use crate::world::World;
 
+/// A keypair's, whose name is only its owner's.
+type NameAndOwner = (String, Option<String>);
+
 /// What is known of the wanted servers.
 pub(super) struct Survey {
     servers: HashMap<ServerId, Server>,
@@ -19,8 +22,8 @@ pub(super) struct Survey {
     networks: Vec<Network>,
     subnets: Vec<Subnet>,
     security_groups: Vec<SecurityGroup>,
-    /// By name and owner: many servers share one.
-    keypairs: Mutex<HashMap<(String, Option<String>), Option<Keypair>>>,
+    /// Many servers share one.
+    keypairs: Mutex<HashMap<NameAndOwner, Option<Keypair>>>,
 }
 
 impl Survey {
