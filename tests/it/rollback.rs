@@ -32,8 +32,9 @@ const fn at(
     }
 }
 
+/// The last look, `commit`, makes a call that others make too: the crash matrix fails it, as it fails every step.
 const FAILURES: &[Failure] = &[
-    at("inspect", "site-a", "GET", "os-volume_attachments", 2),
+    at("inspect", "site-a", "GET", "/subnets", 1),
     at("preflight", "site-b", "GET", "/flavors", 1),
     at("stop-server", "site-a", "POST", "/servers/[^/]+/action$", 2),
     at("final-snapshot", "fa-a", "POST", "/protection-group-snapshots", 1),
@@ -51,7 +52,6 @@ const FAILURES: &[Failure] = &[
     at("create-ports", "site-b", "POST", "/ports$", 2),
     at("create-keypairs", "site-b", "POST", "/os-keypairs$", 1),
     at("boot-server", "site-b", "POST", "/servers$", 2),
-    at("commit", "site-b", "GET", "os-volume_attachments", 2),
 ];
 
 async fn fail(stack: &Stack, pair: &Pair, group: &str, failure: &Failure) -> Result<Vec<String>> {

@@ -39,8 +39,7 @@ impl Case {
         }
     }
 
-    /// The last look before the point of no return is refused: what went well until then is taken back, and the
-    /// group can be used again.
+    /// What went well until then is taken back, and the group can be used again.
     #[must_use]
     pub fn stopped_at_last(name: &'static str) -> Self {
         Self::new(name, &["Stopped at last."]).with(stop_at_last())
@@ -130,9 +129,10 @@ impl Case {
     }
 }
 
+/// The last change before the point of no return is refused: the servers run by then.
 pub fn stop_at_last() -> Trouble {
     let refused = json!({"forbidden": {"code": 403, "message": "Stopped at last."}});
-    Trouble::at("site-b", "GET os-volume_attachments")
+    Trouble::at("site-b", "PUT /groups/")
         .times(1)
         .status(403, refused)
 }
