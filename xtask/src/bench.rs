@@ -13,10 +13,11 @@ pub enum Bench {
         #[arg(long, default_value_t = 5)]
         runs: u32,
     },
+    /// A planned failover of 1 to 1,000 servers beside the least that any engine needs, and the memory of 10,000
+    Engine,
 }
 
 pub fn run(bench: Bench) -> anyhow::Result<bool> {
-    let Bench::LostSite { runs } = bench;
     let built = shell::run(
         "build",
         30,
@@ -26,17 +27,17 @@ pub fn run(bench: Bench) -> anyhow::Result<bool> {
         built.success,
         "the programs can't be built; see .run/logs/build.log"
     );
-    let runs = runs.to_string();
-    let measured = shell::run(
-        "lost-site",
-        15,
-        &[
-            "target/release/protector-dev",
-            "lost-site",
-            "--no-build",
-            "--runs",
-            &runs,
-        ],
-    )?;
+    let measured = match bench {
+        Bench::LostSite { runs } => {
+            let runs = runs.to_string();
+            let program = "target/release/protector-dev";
+            shell::run(
+                "lost-site",
+                15,
+                &[program, "lost-site", "--no-build", "--runs", &runs],
+            )?
+        }
+        Bench::Engine => shell::run("engine", 60, &["target/release/protector-bench", "engine"])?,
+    };
     Ok(measured.success)
 }
