@@ -9,7 +9,7 @@
 //! * [`Stack`]: all of it, one per test, gone when it is dropped;
 //! * [`Session`]: one user at one site;
 //! * [`Pair`]: the same user at both sites, with the way that a change takes to both;
-//! * [`Simulation`]: the control interface;
+//! * `Simulation`: the control interface;
 //! * [`database`]: what lies in a site's database;
 //! * [`Trouble`]: what calls meet instead of an answer; [`Case`]: a failover that meets it and is taken back;
 //! * [`state`]: what two looks at the whole world differ in.
