@@ -48,8 +48,6 @@ pub(crate) struct Agenda {
     lane_of: Vec<usize>,
     later: BTreeSet<(DateTime<Utc>, usize)>,
     stuck: BTreeSet<usize>,
-    /// How many steps aren't settled.
-    open: usize,
 }
 
 impl Agenda {
@@ -85,7 +83,6 @@ impl Agenda {
             lane_of: lane_of.into_iter().map(|lane| lane.unwrap_or(without)).collect(),
             later: BTreeSet::new(),
             stuck: BTreeSet::new(),
-            open: 0,
         };
         agenda.begin_anew(state);
         agenda
@@ -139,8 +136,7 @@ impl Agenda {
                 .collect();
             return vec![Action::WaitForOperator(reasons.join("; "))];
         }
-        // What waits for others that are all settled would stand here; nothing that is open can be left.
-        debug_assert_eq!(self.open, 0);
+        // What waits for others that are all settled would be ready: nothing is left.
         vec![Action::Settle(outcome(state, self.backward))]
     }
 
@@ -179,7 +175,6 @@ impl Agenda {
         self.places = vec![Place::Blocked; count];
         self.later.clear();
         self.stuck.clear();
-        self.open = count;
         for lane in &mut self.lanes {
             lane.at_work = 0;
             lane.ready.clear();
@@ -262,7 +257,7 @@ impl Agenda {
     fn put(&mut self, position: usize, place: Place) {
         let lane = &mut self.lanes[self.lane_of[position]];
         match std::mem::replace(&mut self.places[position], place) {
-            Place::Blocked => {}
+            Place::Blocked | Place::Settled => {}
             Place::Ready => {
                 lane.ready.remove(&position);
             }
@@ -273,10 +268,9 @@ impl Agenda {
             Place::Stuck => {
                 self.stuck.remove(&position);
             }
-            Place::Settled => self.open += 1,
         }
         match place {
-            Place::Blocked => {}
+            Place::Blocked | Place::Settled => {}
             Place::Ready => {
                 lane.ready.insert(position);
             }
@@ -287,7 +281,6 @@ impl Agenda {
             Place::Stuck => {
                 self.stuck.insert(position);
             }
-            Place::Settled => self.open -= 1,
         }
     }
 }

@@ -131,9 +131,16 @@ impl Watch {
         let fresh = seen.as_ref().is_some_and(|seen| seen.asked.elapsed() < age);
         if !fresh {
             let asked = Instant::now();
-            let known = seen.take_if(|seen| seen.mark.is_none() || seen.listed.elapsed() >= Self::LIST_AGAIN);
-            drop(known);
+            if seen
+                .as_ref()
+                .is_some_and(|seen| seen.listed.elapsed() >= Self::LIST_AGAIN)
+            {
+                *seen = None;
+            }
             let mark = seen.as_ref().and_then(|seen| seen.mark.clone());
+            if mark.is_none() {
+                *seen = None;
+            }
             let changes = ask(mark).await?;
             let seen = seen.get_or_insert_with(|| Seen {
                 asked,

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use protector_domain::SagaId;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -28,10 +27,12 @@ impl Run<'_> {
             self.flight.next().await;
         }
         let saga = self.keeper.saga();
+        // What the journal says by now, whoever wrote it.
+        let mut fate = State::new(self.steps.dag());
         for step in late {
             let stop = self.driver.stop_token();
             let swept = tokio::select! {
-                swept = self.sweep_step(&step) => swept,
+                swept = self.sweep_step(&step, &mut fate) => swept,
                 () = stop.cancelled() => Err("the engine stops".to_owned()),
             };
             match swept {
@@ -45,16 +46,15 @@ impl Run<'_> {
         }
     }
 
-    async fn sweep_step(&self, step: &str) -> Result<(), String> {
-        let dag = self.steps.dag();
-        let state = self.fate(dag, step).await?;
-        let attempt = state.step(step).map_or(1, |step| step.attempts);
+    async fn sweep_step(&self, step: &str, fate: &mut State) -> Result<(), String> {
+        self.follow_to_fate(step, fate).await?;
+        let attempt = fate.step(step).map_or(1, |step| step.attempts);
         let context = StepContext {
             saga: self.keeper.saga(),
             step,
             attempt,
             deadline: self.keeper.now() + SWEEP_TIMEOUT,
-            state: &state,
+            state: fate,
             stop: CancellationToken::new(),
         };
         match tokio::time::timeout(SWEEP_TIMEOUT, self.steps.sweep(context)).await {
@@ -63,14 +63,15 @@ impl Run<'_> {
         }
     }
 
-    /// The journal, as soon as its new owner has done with the step.
-    async fn fate(&self, dag: &Dag, step: &str) -> Result<State, String> {
+    /// Reads the journal on until its new owner has done with the step.
+    async fn follow_to_fate(&self, step: &str, fate: &mut State) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            match self.read(dag, self.keeper.saga()).await? {
-                Some(state) if is_settled(dag, &state, step) => return Ok(state),
-                _ => sleep(self.driver.options.poll).await,
+            self.read_on(fate).await?;
+            if is_settled(self.steps.dag(), fate, step) {
+                return Ok(());
             }
+            sleep(self.driver.options.poll).await;
         }
         Err(format!(
             "the new owner has not done with it within {} seconds",
@@ -78,13 +79,15 @@ impl Run<'_> {
         ))
     }
 
-    async fn read(&self, dag: &Dag, saga: SagaId) -> Result<Option<State>, String> {
-        match self.keeper.journal().events(saga).await {
-            Ok(records) => State::replay(dag, &records)
-                .map(Some)
+    async fn read_on(&self, fate: &mut State) -> Result<(), String> {
+        let (saga, last) = (self.keeper.saga(), fate.next_seq() - 1);
+        match self.keeper.journal().events_after(saga, last).await {
+            Ok(records) => records
+                .iter()
+                .try_for_each(|record| fate.apply(record))
                 .map_err(|corrupt| corrupt.to_string()),
             // A database that is away comes back.
-            Err(JournalError::Unavailable(_)) => Ok(None),
+            Err(JournalError::Unavailable(_)) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -97,9 +100,7 @@ fn is_settled(dag: &Dag, state: &State, step: &str) -> bool {
             .step(name)
             .is_some_and(|step| step.given_up || matches!(step.phase, StepPhase::Done | StepPhase::Undone))
     };
-    let mut next = dag
-        .nodes()
-        .iter()
-        .filter(|node| node.after.iter().any(|before| before == step));
-    state.ended().is_some() || (done(step) && next.all(|node| done(&node.name)))
+    let next = dag.position(step).map_or(&[][..], |position| dag.after(position));
+    let mut next = next.iter().map(|&position| &dag.nodes()[position].name);
+    state.ended().is_some() || (done(step) && next.all(|name| done(name)))
 }
