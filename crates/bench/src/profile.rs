@@ -133,26 +133,28 @@ impl Profile {
         chains.iter().map(one).sum()
     }
 
-    /// The least that any engine needs for so many servers with so many volumes each:
-    /// `once + max(V * manage / c_manage, N * boot / c_boot, each + manage + boot)`.
+    /// The least that any engine needs for so many servers with so many volumes each: neither a volume nor a server
+    /// is divisible, the server of the volume that is taken over last still has to boot, and none boots before its
+    /// own volumes are taken over.
     pub fn bound(&self, servers: usize, volumes_each: usize) -> f64 {
-        let (servers, volumes) = (servers as f64, (servers * volumes_each) as f64);
-        let managed = volumes * self.manage / self.manages as f64;
-        let booted = servers * self.boot / self.boots as f64;
-        let longest = self.of(&EACH) + self.manage + self.boot;
-        self.of(&ONCE) + managed.max(booted).max(longest)
+        let volumes = servers * volumes_each;
+        let managed = volumes.div_ceil(self.manages) as f64 * self.manage;
+        let booted = servers.div_ceil(self.boots) as f64 * self.boot;
+        let slow = (managed + self.boot).max(self.manage + booted);
+        self.of(&ONCE) + self.of(&EACH) + slow
     }
 
     /// The formula with its numbers, for people.
     pub fn explained(&self) -> String {
         let mut text = format!(
-            "bound = once + max(V x {}/{}, N x {}/{}, each + {} + {}) seconds, calls {} s (array {} s), polls {} s\n",
+            "bound = once + each + max({} x ceil(V/{}) + {}, {} + {} x ceil(N/{})) seconds for V volumes of N servers, \
+             calls {} s (array {} s), polls {} s\n",
             self.manage,
             self.manages,
             self.boot,
-            self.boots,
             self.manage,
             self.boot,
+            self.boots,
             self.cloud,
             self.array,
             self.poll

@@ -3,6 +3,7 @@
 //! The deadline belongs to the port's method, not to the HTTP call: signing in, renewal, pages and retries
 //! all come out of the same time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use protector_ports::cloud::{Access, Actor};
 use protector_ports::{Kind, PortError, PortResult};
 use secrecy::SecretString;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::auth::{Token, Tokens, identity_root};
@@ -245,19 +248,15 @@ impl<'a> Call<'a> {
                 self.query.push(("marker", marker.clone()));
             }
             let answer = self.answer().await?;
-            let mut page: Map<String, Value> = self.parse(&answer)?;
-            let Some(Value::Array(items)) = page.remove(key) else {
+            let page: HashMap<String, &RawValue> = self.parse(&answer)?;
+            let items: Option<Vec<&RawValue>> = page.get(key).and_then(|list| read(list).ok());
+            let Some(items) = items else {
                 return Err(self.ask().nonsense(&answer, &format!("no list '{key}'")));
             };
-            let next = items
-                .last()
-                .and_then(|item| item.get("id")?.as_str())
-                .map(str::to_owned);
+            let next = items.last().and_then(|item| read::<Named>(item).ok()?.id);
             let ended = items.is_empty() || !has_next(&page);
             for item in items {
-                all.push(
-                    T::deserialize(item).map_err(|error| self.ask().nonsense(&answer, &error.to_string()))?,
-                );
+                all.push(read(item).map_err(|error| self.ask().nonsense(&answer, &error.to_string()))?);
             }
             if ended {
                 return Ok(all);
@@ -278,7 +277,7 @@ impl<'a> Call<'a> {
         ))
     }
 
-    fn parse<T: DeserializeOwned>(&self, answer: &Answer) -> PortResult<T> {
+    fn parse<'b, T: Deserialize<'b>>(&self, answer: &'b Answer) -> PortResult<T> {
         serde_json::from_slice(&answer.body).map_err(|error| {
             let why = if self.secret_answer {
                 "not shown".to_owned()
@@ -436,14 +435,26 @@ fn version(service: &str, version: &str) -> HeaderValue {
 }
 
 /// Nova names the links after the list, Cinder often after its singular: `volume_type_links`, `group_links`.
-fn has_next(page: &Map<String, Value>) -> bool {
-    let is_next = |links: &Value| {
-        links.as_array().is_some_and(|links| {
-            links
-                .iter()
-                .any(|link| link.get("rel").and_then(Value::as_str) == Some("next"))
-        })
+fn has_next(page: &HashMap<String, &RawValue>) -> bool {
+    let is_next = |links: &RawValue| {
+        let links: Vec<Link> = read(links).unwrap_or_default();
+        links.iter().any(|link| link.rel.as_deref() == Some("next"))
     };
     page.iter()
         .any(|(name, value)| name.ends_with("_links") && is_next(value))
+}
+
+/// What a page's marker is made of.
+#[derive(Deserialize)]
+struct Named {
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    rel: Option<String>,
+}
+
+fn read<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> serde_json::Result<T> {
+    serde_json::from_str(raw.get())
 }

@@ -6,6 +6,7 @@
 //! sets it, the monotonic clock carries it on.
 
 mod flight;
+mod look;
 mod pace;
 mod record;
 mod sweep;
@@ -115,6 +116,10 @@ const PROGRESS_TIMEOUT: Duration = Duration::from_secs(15);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 const FIRST_SETTLE_DELAY: Duration = Duration::from_secs(1);
 const MAX_SETTLE_DELAY: Duration = Duration::from_secs(30);
+
+/// Where so many steps are at work, more of them end within a moment of the first: one transaction writes them all.
+const MANY_AT_WORK: usize = 16;
+const GATHERING: Duration = Duration::from_millis(10);
 
 pub struct Driver {
     pub(crate) journal: Arc<dyn Journal>,
@@ -316,6 +321,9 @@ impl Run<'_> {
     }
 
     async fn landed(&mut self, first: Landed) -> Result<(), Lost> {
+        if self.flight.len() >= MANY_AT_WORK {
+            tokio::time::sleep(GATHERING).await;
+        }
         let mut landed = vec![first];
         while let Some(more) = self.flight.next_now() {
             landed.push(more);

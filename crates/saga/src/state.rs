@@ -78,6 +78,10 @@ impl Output {
 
     /// One field of it, where it has fields and this one among them.
     pub fn get(&self, field: &str) -> Option<Value> {
+        // Most steps left nothing of the kind, and that is seen without reading it all.
+        if !self.0.contains(field) {
+            return None;
+        }
         let mut fields: serde_json::Map<String, Value> = self.parse().ok()?;
         fields.remove(field)
     }

@@ -99,7 +99,7 @@ impl Dissolve {
             other => other.or_fail()?,
         };
         let all_projects = matches!(access.actor, Actor::Service(_));
-        until(context, world.options.poll, Duration::from_secs(240), "deleting the Cinder group", async || {
+        until(context, world.ticks, Duration::from_secs(240), "deleting the Cinder group", async || {
             let Some(found) = world.find_volume_group(&access, all_projects, self.group).await? else { return Ok(Some(())) };
             let Some(now) = world.cloud.volume_group(&access, &found.id).await.absent().or_fail()? else { return Ok(Some(())) };
             match now.status.as_str() {

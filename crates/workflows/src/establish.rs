@@ -70,7 +70,7 @@ impl Establish {
                     .during("creating the Cinder group")?
             }
         };
-        until(context, world.options.poll, Duration::from_secs(240), "creating the Cinder group", async || {
+        until(context, world.ticks, Duration::from_secs(240), "creating the Cinder group", async || {
             let now = world.cloud.volume_group(&access, &id).await.or_fail()?;
             match now.status.as_str() {
                 "available" => Ok(Some(())),
@@ -97,7 +97,7 @@ impl Establish {
             other => other.or_fail()?,
         };
         let what = format!("waiting for the Cinder group of site '{}'", access.site_name);
-        let id = until(context, world.options.poll, PATIENCE, &what, async || {
+        let id = until(context, world.ticks, PATIENCE, &what, async || {
             let found = world.find_volume_group(&access, true, self.group).await?;
             Ok(found
                 .filter(|found| found.status == "available")

@@ -29,6 +29,7 @@ use protector_saga::{SagaHeader, Steps};
 
 pub use crate::failover::{Looker, Remnant};
 pub use crate::orphans::{Found, Left, Orphans};
+use crate::polling::Ticks;
 pub use crate::recorder::Recorder;
 use crate::world::World;
 
@@ -117,6 +118,7 @@ impl Workflows {
                 array,
                 clock,
                 directory,
+                ticks: Ticks::every(options.poll),
                 options,
             }),
         }

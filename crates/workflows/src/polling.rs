@@ -14,10 +14,45 @@ use tokio::time::Instant;
 
 use crate::failure::{StepResult, retryable};
 
+/// When slow things are looked at. All who wait look at the same moments, so that one call answers all of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticks {
+    origin: Instant,
+    every: Duration,
+}
+
+impl Ticks {
+    pub(crate) fn every(every: Duration) -> Self {
+        Self {
+            origin: Instant::now(),
+            // A clock that stands still would be asked without end.
+            every: every.max(Duration::from_millis(1)),
+        }
+    }
+
+    /// How old an answer may be that was asked for at this tick, and not at the one before it.
+    pub(crate) fn fresh(&self) -> Duration {
+        self.every / 2
+    }
+
+    async fn next(&self) {
+        let passed = self.origin.elapsed().as_nanos() / self.every.as_nanos();
+        let ticks = u32::try_from(passed + 1).unwrap_or(u32::MAX);
+        let next = self
+            .every
+            .checked_mul(ticks)
+            .and_then(|after| self.origin.checked_add(after));
+        match next {
+            Some(next) => tokio::time::sleep_until(next).await,
+            None => tokio::time::sleep(self.every).await,
+        }
+    }
+}
+
 /// Asks again and again until there is an answer, the patience is over or the engine stops.
 pub(crate) async fn until<T, F>(
     context: &StepContext<'_>,
-    every: Duration,
+    ticks: Ticks,
     patience: Duration,
     what: &str,
     mut ask: impl FnMut() -> F,
@@ -39,7 +74,7 @@ where
         tokio::select! {
             biased;
             () = context.stop.cancelled() => return Err(retryable("the engine stops")),
-            () = tokio::time::sleep(every) => {}
+            () = ticks.next() => {}
         }
     }
 }

@@ -77,7 +77,7 @@ impl World {
             "removing volumes from"
         };
         let what = format!("{doing} the Cinder group {id} at site '{}'", access.site_name);
-        until(context, self.options.poll, PATIENCE, &what, async || {
+        until(context, self.ticks, PATIENCE, &what, async || {
             let Some(now) = self.cloud.volume_group(&access, &id).await.absent().or_fail()? else {
                 return if wanted {
                     Err(permanent(format!(

@@ -9,6 +9,7 @@ use protector_saga::Claim;
 
 use crate::Options;
 use crate::failure::{OrFail, StepResult, permanent, retryable};
+use crate::polling::Ticks;
 
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
@@ -17,6 +18,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory,
     pub(crate) options: Options,
+    pub(crate) ticks: Ticks,
 }
 
 impl World {

@@ -9,10 +9,11 @@ use serde_json::Value;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::record::{self, Keeper};
+use super::look::LastLook;
+use super::record::Keeper;
 use super::{StepContext, StepFailure, Steps};
 use crate::event::{Event, FailureClass};
-use crate::journal::{Claim, Journal};
+use crate::journal::Claim;
 use crate::state::State;
 
 pub enum Landed {
@@ -45,8 +46,8 @@ pub struct Flight {
 
 struct Job {
     steps: Arc<dyn Steps>,
-    journal: Arc<dyn Journal>,
     claim: Claim,
+    look: Arc<LastLook>,
     state: Arc<State>,
     step: String,
     attempt: u32,
@@ -86,8 +87,8 @@ impl Flight {
         };
         let job = Job {
             steps: steps.clone(),
-            journal: keeper.journal().clone(),
             claim: keeper.claim().clone(),
+            look: keeper.last_look().clone(),
             state: keeper.shared_state(),
             step: step.clone(),
             attempt,
@@ -188,7 +189,7 @@ impl Launched {
 impl Job {
     async fn work(self) -> End {
         // The last look before the effect; what slips through after it meets the natural fences.
-        if !planted!(NoCheckBeforeEffect) && record::check(&*self.journal, &self.claim).await.is_err() {
+        if !planted!(NoCheckBeforeEffect) && self.look.holds().await.is_err() {
             return End::Fenced;
         }
         let (saga, step, attempt) = (self.claim.saga, &self.step, self.attempt);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Showing may take this part of the time.
-const SHARE: u32 = 50;
+const SHARE: u32 = 100;
 /// Nobody waits longer for news than this.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -55,7 +55,7 @@ mod tests {
         assert!(!pace.is_due());
         pace.owe();
         assert!(pace.is_due());
-        pace.shown(Duration::from_millis(20));
+        pace.shown(Duration::from_millis(10));
         pace.owe();
         assert!(!pace.is_due());
         let begun = Instant::now();

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use protector_domain::SagaId;
 
 use super::is_fenced;
+use super::look::LastLook;
 use super::time::JournalTime;
 use crate::agenda::Agenda;
 use crate::dag::Dag;
@@ -31,6 +32,7 @@ pub enum CantOpen {
 pub struct Keeper {
     journal: Arc<dyn Journal>,
     claim: Claim,
+    look: Arc<LastLook>,
     /// Shared with the steps at work, which see the journal as it was when they began.
     state: Arc<State>,
     agenda: Agenda,
@@ -79,6 +81,7 @@ impl Keeper {
         state.act_for(claim.clone());
         let time = JournalTime::guess(journal.guess_now());
         Ok(Keeper {
+            look: Arc::new(LastLook::new(journal.clone(), claim.clone())),
             journal,
             claim,
             agenda: Agenda::new(dag, &state),
@@ -97,6 +100,11 @@ impl Keeper {
 
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
+    }
+
+    /// For the steps that this claim lets go.
+    pub fn last_look(&self) -> &Arc<LastLook> {
+        &self.look
     }
 
     pub fn state(&self) -> &State {

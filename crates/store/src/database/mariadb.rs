@@ -24,7 +24,7 @@ const SESSION: [&str; 2] = [
     "SET SESSION innodb_lock_wait_timeout = 4",
 ];
 
-pub const CLOCK: &str = "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ') AS now";
+pub const NOW: &str = "DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')";
 
 /// The pool makes new connections by itself after the server was away. That the first one comes about is
 /// seen here, so that a wrong password ends the start at once and isn't tried again and again.

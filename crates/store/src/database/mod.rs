@@ -174,12 +174,17 @@ impl Connection {
 
     /// The database's time: leases and nonces of several processes are measured by one clock.
     pub async fn now(&mut self) -> StoreResult<DateTime<Utc>> {
-        let clock = match self.kind() {
-            Kind::Sqlite => sqlite::CLOCK,
-            Kind::MariaDb => mariadb::CLOCK,
-        };
+        let clock = format!("SELECT {} AS now", self.clock());
         let row = query(clock).fetch_one(self).await.map_err(unavailable)?;
         columns::time(&row.text("now")?)
+    }
+
+    /// The words for that time within a statement: when the statement began, so before it waited for any lock.
+    pub fn clock(&self) -> &'static str {
+        match self.kind() {
+            Kind::Sqlite => sqlite::NOW,
+            Kind::MariaDb => mariadb::NOW,
+        }
     }
 
     fn raw(&mut self) -> Raw<'_> {

@@ -14,7 +14,7 @@ use sqlx::sqlite::{
 /// Longer than any transaction of ours; a database that is locked for longer counts as down.
 const BUSY: Duration = Duration::from_secs(10);
 
-pub const CLOCK: &str = "SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z' AS now";
+pub const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'";
 
 /// For readers, and for the one writer.
 pub async fn pools(file: &Path, create: bool) -> Result<(SqlitePool, SqlitePool), sqlx::Error> {

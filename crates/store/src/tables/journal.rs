@@ -35,34 +35,49 @@ fn lease_end(now: DateTime<Utc>, lease: Duration) -> String {
     time_text(now.checked_add_signed(lease).unwrap_or(DateTime::<Utc>::MAX_UTC))
 }
 
+/// So many lines one statement writes.
+const LINES: usize = 100;
+
 async fn write(
     connection: &mut Connection,
     saga: SagaId,
     claim: Option<&Claim>,
+    at: DateTime<Utc>,
     events: &[Event],
 ) -> StoreResult<Vec<Record>> {
-    const INSERT: &str =
-        "INSERT INTO saga_events (saga_id, seq, at, event, owner, fence) VALUES (?, ?, ?, ?, ?, ?)";
-    let at = connection.now().await?;
     let row = query("SELECT coalesce(max(seq), 0) AS last FROM saga_events WHERE saga_id = ?")
         .bind(saga.to_string())
         .fetch_one(connection)
         .await
         .map_err(unavailable)?;
-    let mut seq = row.number("last")?;
-    let mut records = Vec::with_capacity(events.len());
+    let last = row.number("last")?;
+    let records: Vec<Record> = (last + 1..)
+        .zip(events)
+        .map(|(seq, event)| Record {
+            seq,
+            at,
+            event: event.clone(),
+        })
+        .collect();
+    for lines in records.chunks(LINES) {
+        let mut insert = query("INSERT INTO saga_events (saga_id, seq, at, event, owner, fence) VALUES ");
+        for (place, line) in lines.iter().enumerate() {
+            insert.push(if place == 0 {
+                "(?, ?, ?, ?, ?, ?)"
+            } else {
+                ", (?, ?, ?, ?, ?, ?)"
+            });
+            insert = insert
+                .bind(saga.to_string())
+                .bind(line.seq)
+                .bind(time_text(at))
+                .bind(json_text(&line.event)?)
+                .bind(claim.map(|claim| claim.owner.0.as_str()))
+                .bind(claim.map(|claim| claim.fence));
+        }
+        insert.execute(connection).await.map_err(unavailable)?;
+    }
     for event in events {
-        seq += 1;
-        query(INSERT)
-            .bind(saga.to_string())
-            .bind(seq)
-            .bind(time_text(at))
-            .bind(json_text(event)?)
-            .bind(claim.map(|claim| claim.owner.0.as_str()))
-            .bind(claim.map(|claim| claim.fence))
-            .execute(connection)
-            .await
-            .map_err(unavailable)?;
         if let Event::Ended { outcome } = event {
             let outcome = serde_json::to_value(outcome).ok();
             query("UPDATE sagas SET state = 'ended', outcome = ?, ended_at = ? WHERE id = ?")
@@ -73,11 +88,6 @@ async fn write(
                 .await
                 .map_err(unavailable)?;
         }
-        records.push(Record {
-            seq,
-            at,
-            event: event.clone(),
-        });
     }
     Ok(records)
 }
@@ -168,8 +178,8 @@ impl SqlStore {
 
     async fn append_claimed(&self, claim: &Claim, events: &[Event]) -> StoreResult<Vec<Record>> {
         let mut transaction = self.database.begin().await?;
-        sagas::require(&mut transaction, claim).await?;
-        let records = write(&mut transaction, claim.saga, Some(claim), events).await?;
+        let now = sagas::require(&mut transaction, claim).await?;
+        let records = write(&mut transaction, claim.saga, Some(claim), now, events).await?;
         transaction.commit().await?;
         Ok(records)
     }
@@ -220,7 +230,8 @@ impl SqlStore {
         };
         // What is over can't be influenced any more; the request came too late and changes nothing.
         if row.text("state")? == "live" {
-            write(&mut transaction, saga, None, std::slice::from_ref(event)).await?;
+            let now = transaction.now().await?;
+            write(&mut transaction, saga, None, now, std::slice::from_ref(event)).await?;
         }
         transaction.commit().await
     }

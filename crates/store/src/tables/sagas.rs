@@ -1,5 +1,6 @@
 //! The rows of sagas: inserted with the change that calls for them, claimed by engines.
 
+use chrono::{DateTime, Utc};
 use protector_domain::SagaId;
 use protector_ports::StoreError;
 use protector_ports::store::StoreResult;
@@ -77,37 +78,46 @@ pub async fn live(connection: &mut Connection, subject: &str) -> StoreResult<Opt
 
 /// Whether owner and fence are the last ones given out, the lease runs and the saga isn't over.
 pub async fn holds(connection: &mut Connection, claim: &Claim) -> StoreResult<bool> {
-    holding(connection, claim, |holds| holds).await
+    // It waits for nothing, so the time may be asked for along with the rest.
+    let words = format!("SELECT lease_expires_at, {} AS now{OF_CLAIM}", connection.clock());
+    let row = of_claim(query(words), claim)
+        .fetch_optional(connection)
+        .await
+        .map_err(unavailable)?;
+    let Some(row) = row else { return Ok(false) };
+    runs(&row, time(&row.text("now")?)?)
 }
 
 /// That the claim holds, and goes on holding until the transaction ends: nobody else gets the saga meanwhile.
-pub async fn require(connection: &mut Connection, claim: &Claim) -> StoreResult<()> {
-    if holding(connection, claim, Query::for_update).await? {
-        Ok(())
+/// Answers what time it is.
+pub async fn require(connection: &mut Connection, claim: &Claim) -> StoreResult<DateTime<Utc>> {
+    let words = format!("SELECT lease_expires_at{OF_CLAIM}");
+    let row = of_claim(query(words), claim)
+        .for_update()
+        .fetch_optional(connection)
+        .await
+        .map_err(unavailable)?;
+    let row = row.ok_or(StoreError::Fenced)?;
+    // Asked now and not before: the row may have been waited for.
+    let now = connection.now().await?;
+    if runs(&row, now)? {
+        Ok(now)
     } else {
         Err(StoreError::Fenced)
     }
 }
 
-async fn holding(
-    connection: &mut Connection,
-    claim: &Claim,
-    read: impl Fn(Query) -> Query,
-) -> StoreResult<bool> {
-    const HOLDS: &str =
-        "SELECT lease_expires_at FROM sagas WHERE id = ? AND owner = ? AND fence = ? AND state = 'live'";
-    let holds = query(HOLDS)
+const OF_CLAIM: &str = " FROM sagas WHERE id = ? AND owner = ? AND fence = ? AND state = 'live'";
+
+fn of_claim(query: Query, claim: &Claim) -> Query {
+    query
         .bind(claim.saga.to_string())
         .bind(&claim.owner.0)
-        .bind(claim.fence);
-    let row = read(holds)
-        .fetch_optional(connection)
-        .await
-        .map_err(unavailable)?;
-    let Some(row) = row else { return Ok(false) };
-    // Asked now and not before: the row may have been waited for.
-    let now = connection.now().await?;
-    Ok(row
-        .maybe("lease_expires_at")?
-        .is_some_and(|end| end > time_text(now)))
+        .bind(claim.fence)
+}
+
+/// Whether the lease does.
+fn runs(row: &Row, now: DateTime<Utc>) -> StoreResult<bool> {
+    let end = row.maybe("lease_expires_at")?;
+    Ok(end.is_some_and(|end| end > time_text(now)))
 }

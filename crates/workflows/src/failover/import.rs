@@ -7,6 +7,7 @@
 //! what is taken back is taken back by the service user, so an operation goes on under another mode than it
 //! began with.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -97,20 +98,20 @@ impl Failover {
 
     /// Waits until Cinder has taken the volume over.
     async fn settled(&self, context: &StepContext<'_>, id: &VolumeId, what: &str) -> StepResult<Volume> {
-        until(context, self.world.options.poll, PATIENCE, what, async || {
+        until(context, self.world.ticks, PATIENCE, what, async || {
             let volumes = self.passing_volumes().await?;
             let listed = volumes.iter().find(|volume| volume.id == *id);
             let volume = match listed {
-                Some(volume) => volume.clone(),
+                Some(volume) => Cow::Borrowed(volume),
                 // An earlier try may have handed it over already, or the list may be older than the volume.
                 None if context.attempt > 1 => {
                     let service = self.service(self.order.target).await?;
-                    self.world.cloud.volume(&service, id).await.or_fail()?
+                    Cow::Owned(self.world.cloud.volume(&service, id).await.or_fail()?)
                 }
                 None => return Ok(None),
             };
             match volume.status.as_str() {
-                "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume)),
+                "available" | "awaiting-transfer" | "in-use" | "reserved" => Ok(Some(volume.into_owned())),
                 status if status.starts_with("error") => {
                     let service = self.service(self.order.target).await?;
                     let reasons = self
@@ -149,7 +150,7 @@ impl Failover {
             let mut asked = deletion_asked.lock().unwrap_or_else(PoisonError::into_inner);
             asked.insert(volume.clone())
         };
-        until(context, world.options.poll, PATIENCE, &what, async || {
+        until(context, world.ticks, PATIENCE, &what, async || {
             let mut left = self.all_imported(disk).await?;
             left.retain(|volume| volume.status != "error_deleting" || volume.provider_id.is_some());
             let Some(volume) = left.into_iter().next() else {

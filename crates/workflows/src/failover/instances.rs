@@ -23,7 +23,7 @@ impl Failover {
         let asked = AtomicBool::new(false);
         until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             self.world.options.server_patience,
             &what,
             async || {
@@ -57,7 +57,7 @@ impl Failover {
         // A stop that was asked for and not yet done would win over the start.
         let status = until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             self.world.options.server_patience,
             &what,
             async || {
@@ -86,7 +86,7 @@ impl Failover {
         let what = format!("starting server '{}'", member.instance_name);
         until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             self.world.options.server_patience,
             &what,
             async || {
@@ -107,7 +107,7 @@ impl Failover {
         let what = format!("{doing} server '{}'", member.instance_name);
         until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             self.world.options.server_patience,
             &what,
             async || {
@@ -186,7 +186,7 @@ impl Failover {
         let what = format!("booting server '{}'", member.instance_name);
         until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             self.world.options.server_patience,
             &what,
             async || {
@@ -284,7 +284,7 @@ impl Failover {
         let what = format!("removing the new server '{}'", member.instance_name);
         until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             self.world.options.server_patience,
             &what,
             async || {

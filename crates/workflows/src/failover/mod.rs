@@ -158,7 +158,7 @@ impl Failover {
             let changes = self.world.cloud.changed_servers(&tenant, mark.as_deref()).await;
             changes.or_fail()
         };
-        watch.look(id, self.world.options.poll, ask).await
+        watch.look(id, self.world.ticks.fresh(), ask).await
     }
 
     /// The volumes that are on their way at the target site, in the project into which they are imported.
@@ -169,7 +169,7 @@ impl Failover {
         };
         let ask = || self.world.cloud.volumes(&importer, false);
         self.passing_volumes
-            .get(self.world.options.poll, ask)
+            .get(self.world.ticks.fresh(), ask)
             .await
             .or_fail()
     }
@@ -180,7 +180,7 @@ impl Failover {
         let end = Instant::now() + patience;
         until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             patience,
             "waiting for the other site's receipt",
             async || {

@@ -54,34 +54,19 @@ impl Failover {
             .map(|(node, _)| node.name.clone());
         operation.steps_completed.clear();
         operation.steps_failed.clear();
+        let first_failed = state.first_error().and_then(|(name, _)| label_of(state, name));
         let mut progress = 0;
         let mut all_before = true;
-        for phase in Phase::ALL {
-            let steps: Vec<&StepState> = state
-                .steps()
-                .filter(|(node, _)| node.label == phase.as_str())
-                .map(|(_, step)| step)
-                .collect();
-            // What was done stays told when it is taken back: so it shows how far the operation came.
-            let done = steps.iter().filter(|step| step.output.is_some()).count();
-            let failed = steps.iter().any(|step| {
-                step.error.is_some()
-                    && step.phase != StepPhase::Done
-                    && (step.given_up || state.is_unwinding())
-            });
-            let whole = done == steps.len();
+        for (phase, course) in courses(state) {
+            let whole = course.done == course.steps;
             if whole {
                 operation.steps_completed.push(phase);
             }
-            if failed
-                && state
-                    .first_error()
-                    .is_some_and(|(name, _)| label_of(state, name) == Some(phase.as_str()))
-            {
+            if course.failed && first_failed == Some(phase.as_str()) {
                 operation.steps_failed.push(phase);
             }
             if all_before {
-                progress = phase.progress(done, steps.len());
+                progress = phase.progress(course.done, course.steps);
             }
             all_before &= whole;
         }
@@ -227,6 +212,30 @@ fn told(state: &State) -> Vec<(&Node, &StepState)> {
         })
         .take(TOLD)
         .collect()
+}
+
+/// How far a phase is.
+#[derive(Default)]
+struct Course {
+    steps: usize,
+    done: usize,
+    failed: bool,
+}
+
+/// All phases in their order, from one look at the steps.
+fn courses(state: &State) -> [(Phase, Course); Phase::ALL.len()] {
+    let mut courses = Phase::ALL.map(|phase| (phase, Course::default()));
+    for (node, step) in state.steps() {
+        let Some((_, course)) = courses.iter_mut().find(|(phase, _)| phase.as_str() == node.label) else {
+            continue;
+        };
+        course.steps += 1;
+        // What was done stays told when it is taken back: so it shows how far the operation came.
+        course.done += usize::from(step.output.is_some());
+        course.failed |=
+            step.error.is_some() && step.phase != StepPhase::Done && (step.given_up || state.is_unwinding());
+    }
+    courses
 }
 
 fn label_of<'a>(state: &'a State, step: &str) -> Option<&'a str> {

@@ -1,7 +1,8 @@
 //! As whom clouds and arrays are reached, looked up once for all steps of a moment.
 //!
-//! A group of a thousand servers is a large thing to load, and every step would load it to learn the same: whose
-//! trust, which token. What is kept is no older than a second, so a trust that was renewed helps the next try.
+//! Every step would look up the same: whose trust, which token. What is kept is no older than a second, so a trust
+//! that was renewed helps the next try. A group of a thousand servers is a large thing to load, and nobody changes it
+//! while it fails over: it is kept for longer.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,22 +19,29 @@ use super::Failover;
 use crate::failure::{OrFail, StepResult};
 
 const MOMENT: Duration = Duration::from_secs(1);
+const GROUP_MOMENT: Duration = Duration::from_secs(30);
 
 /// What was looked up, by what it was looked up for.
-pub(super) struct Kept<K, T>(Mutex<HashMap<K, (Instant, T)>>);
+pub(super) struct Kept<K, T> {
+    moment: Duration,
+    known: Mutex<HashMap<K, (Instant, T)>>,
+}
 
 impl<K: Eq + Hash, T: Clone> Kept<K, T> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
+    fn new(moment: Duration) -> Self {
+        Self {
+            moment,
+            known: Mutex::default(),
+        }
     }
 
     async fn get<F>(&self, key: K, look: impl FnOnce() -> F) -> StepResult<T>
     where
         F: Future<Output = StepResult<T>>,
     {
-        let mut kept = self.0.lock().await;
+        let mut kept = self.known.lock().await;
         if let Some((at, known)) = kept.get(&key)
-            && at.elapsed() < MOMENT
+            && at.elapsed() < self.moment
         {
             return Ok(known.clone());
         }
@@ -54,10 +62,10 @@ pub(super) struct Reach {
 impl Reach {
     pub(super) fn new() -> Self {
         Self {
-            group: Kept::new(),
-            tenants: Kept::new(),
-            services: Kept::new(),
-            pair: Kept::new(),
+            group: Kept::new(GROUP_MOMENT),
+            tenants: Kept::new(MOMENT),
+            services: Kept::new(MOMENT),
+            pair: Kept::new(MOMENT),
         }
     }
 }

@@ -51,7 +51,7 @@ impl Failover {
         let what = format!("replicating the last snapshot '{name}.{suffix}'");
         let replica = until(
             context,
-            self.world.options.poll,
+            self.world.ticks,
             self.world.options.replication_patience,
             &what,
             async || {

@@ -72,7 +72,7 @@ impl Failover {
         let adopted: VolumeRecord = recorded(context.state, &step::import(disk))?;
         let service = self.service(self.order.target).await?;
         let what = format!("sweeping up after the import of volume {}", disk.volume.volume_id);
-        until(context, self.world.options.poll, PATIENCE, &what, async || {
+        until(context, self.world.ticks, PATIENCE, &what, async || {
             let mut rows = self.all_imported(disk).await?;
             rows.retain(|row| row.id != adopted.volume_id && row.provider_id.is_none());
             // No call removes what Cinder could not delete.
