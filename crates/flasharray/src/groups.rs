@@ -1,5 +1,6 @@
 //! Calls about protection groups, their members and their targets.
 
+use futures::{TryStreamExt, stream};
 use http::Method;
 use serde_json::json;
 
@@ -7,6 +8,9 @@ use crate::array::Array;
 use crate::error::{Error, Kind};
 use crate::query::{MAX_NAMES, Query, quote};
 use crate::types::{GroupMember, GroupPatch, GroupTarget, ProtectionGroup};
+
+/// So many calls change the members of a large group side by side.
+const CHANGES_AT_ONCE: usize = 4;
 
 impl Array {
     /// One group, destroyed or not. On a target its name has the source's in front: `fa-a:pg`.
@@ -68,14 +72,16 @@ impl Array {
     }
 
     async fn group_members(&self, method: Method, group: &str, volumes: &[String]) -> Result<(), Error> {
-        for some in volumes.chunks(MAX_NAMES) {
+        let change = async |some: &[String]| {
             let query = Query::new()
                 .name("group_names", group)?
                 .names("member_names", some)?;
             self.tell(method.clone(), "protection-groups/volumes", query, None)
-                .await?;
-        }
-        Ok(())
+                .await
+        };
+        stream::iter(volumes.chunks(MAX_NAMES).map(Ok))
+            .try_for_each_concurrent(CHANGES_AT_ONCE, change)
+            .await
     }
 
     /// Where a group goes; on a target, whether it accepts the group.

@@ -6,7 +6,7 @@
 use super::aging;
 use super::group_snapshots::{self, Making};
 use super::world::{Group, GroupSnapshot, Member, Reference, Schedule, Snapshot, Target, Transfer, World};
-use super::world::{new_id, new_serial, on_target};
+use super::world::{is_on_target, new_id, new_serial, on_target};
 
 /// More events than that between two looks at the world are skipped rather than waited for.
 const MAX_EVENTS: usize = 20_000;
@@ -458,7 +458,7 @@ impl Group {
                 .volumes
                 .iter()
                 .zip(&local.volumes)
-                .all(|(there, here)| *there == on_target(source, here))
+                .all(|(there, here)| is_on_target(there, source, here))
             && self.targets == local.targets
             && self.replication_schedule == local.replication_schedule
             && self.snapshot_schedule == local.snapshot_schedule

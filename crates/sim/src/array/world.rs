@@ -331,6 +331,15 @@ pub(super) fn on_target(source: &str, name: &str) -> String {
     }
 }
 
+/// Whether that is what it is called there.
+pub(super) fn is_on_target(there: &str, source: &str, name: &str) -> bool {
+    let (owner, rest) = name.split_once("::").unwrap_or((source, name));
+    there
+        .strip_prefix(owner)
+        .and_then(|after| after.strip_prefix(':'))
+        .is_some_and(|named| named == rest)
+}
+
 pub(super) fn new_id() -> String {
     Uuid::new_v4().to_string()
 }
