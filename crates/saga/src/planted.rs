@@ -20,6 +20,8 @@ pub enum Planted {
     DoubtIsFailure,
     /// Nobody looks at the claim before an effect.
     NoCheckBeforeEffect,
+    /// Steps share a look that began before they asked.
+    LookFromBefore,
     /// A write whose answer was lost is repeated unseen.
     WriteAgainUnseen,
     /// A step begins before its intent is written.

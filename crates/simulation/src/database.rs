@@ -126,6 +126,11 @@ impl Database {
         }
     }
 
+    pub fn last_line(&self, saga: SagaId) -> i64 {
+        let last = self.sagas.get(&saga).and_then(|saga| saga.records.last());
+        last.map_or(0, |record| record.seq)
+    }
+
     pub fn append(
         &mut self,
         claim: &Claim,

@@ -90,6 +90,7 @@ bugs! {
     InterruptedForgotten = "core-interrupted-step-is-forgotten",
     DoubtIsFailure = "core-pivot-in-doubt-taken-as-failed",
     NoCheckBeforeEffect = "core-no-check-before-the-effect",
+    LookFromBefore = "core-look-from-before-is-shared",
     WriteAgainUnseen = "core-writes-again-without-looking",
     OutcomeBeforeIntent = "core-launches-before-the-intent",
 }
@@ -104,6 +105,7 @@ pub fn throw(bug: Option<Bug>) {
         Some(Bug::InterruptedForgotten) => Some(Planted::InterruptedForgotten),
         Some(Bug::DoubtIsFailure) => Some(Planted::DoubtIsFailure),
         Some(Bug::NoCheckBeforeEffect) => Some(Planted::NoCheckBeforeEffect),
+        Some(Bug::LookFromBefore) => Some(Planted::LookFromBefore),
         Some(Bug::WriteAgainUnseen) => Some(Planted::WriteAgainUnseen),
         Some(Bug::OutcomeBeforeIntent) => Some(Planted::LaunchBeforeIntent),
         _ => None,

@@ -28,7 +28,10 @@ impl LastLook {
     }
 
     pub async fn holds(&self) -> Result<(), Lost> {
-        let wanted = self.begun.load(Ordering::SeqCst) + 1;
+        let mut wanted = self.begun.load(Ordering::SeqCst) + 1;
+        if planted!(LookFromBefore) {
+            wanted = wanted.saturating_sub(1).max(1);
+        }
         let mut seen = self.seen.lock().await;
         if seen.0 < wanted {
             let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;

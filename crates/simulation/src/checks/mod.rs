@@ -41,6 +41,14 @@ struct Read {
     state: State,
 }
 
+/// What an engine was told when it asked whether a saga is still its own.
+pub struct Look {
+    /// Whether it was.
+    pub held: bool,
+    /// How far the journal was by then.
+    pub last_line: i64,
+}
+
 #[derive(Default)]
 pub struct Books {
     leases: [BTreeMap<SagaId, Lease>; 2],
@@ -50,7 +58,7 @@ pub struct Books {
     /// owner can't know of it.
     pub late_things: BTreeSet<String>,
     pub late_effects: u64,
-    checks: BTreeMap<(usize, SagaId), Vec<bool>>,
+    looks: BTreeMap<(usize, SagaId), Look>,
     plans: BTreeMap<SagaId, Dag>,
     reads: BTreeMap<SagaId, Read>,
     pub blames: BTreeMap<SagaId, Blame>,
@@ -97,8 +105,8 @@ impl Books {
         }
     }
 
-    pub fn checked(&mut self, process: usize, saga: SagaId, truth: bool) {
-        self.checks.entry((process, saga)).or_default().push(truth);
+    pub fn looked(&mut self, process: usize, saga: SagaId, look: Look) {
+        self.looks.insert((process, saga), look);
     }
 
     pub fn planned(&mut self, saga: SagaId, dag: &Dag) {
@@ -236,21 +244,9 @@ impl crate::sim::Sim {
         let owner = self.processes[process].owner.0.clone();
         let doing = if attempt.undo { "undo" } else { "run" };
         self.note(format!("{owner} {doing} {} #{}", attempt.step, attempt.number));
-        let looked = self.books.checks.get_mut(&(process, attempt.saga));
-        match looked.and_then(Vec::pop) {
-            Some(true) => {}
-            Some(false) => self.violated(
-                "lease",
-                format!("{} began though its lease was lost", attempt.step),
-            ),
-            None => self.violated(
-                "lease",
-                format!("{} began without a look at the lease", attempt.step),
-            ),
-        }
         let records = self.databases[side].sagas.get(&attempt.saga);
-        let announced = records.is_some_and(|saga| {
-            saga.records.iter().rev().any(|record| match &record.event {
+        let announced = records.and_then(|saga| {
+            saga.records.iter().rev().find(|record| match &record.event {
                 protector_saga::Event::Intent {
                     step,
                     attempt: number,
@@ -263,12 +259,25 @@ impl crate::sim::Sim {
                 _ => false,
             })
         });
-        if !announced {
+        let Some(intent) = announced.map(|record| record.seq) else {
             let text = format!(
                 "{doing} {} #{} began without its intent",
                 attempt.step, attempt.number
             );
-            self.violated("journal", text);
+            return self.violated("journal", text);
+        };
+        // Steps that begin together share a look.
+        let look = self.books.looks.get(&(process, attempt.saga));
+        match look.filter(|look| look.last_line >= intent) {
+            Some(Look { held: true, .. }) => {}
+            Some(_) => self.violated(
+                "lease",
+                format!("{} began though its lease was lost", attempt.step),
+            ),
+            None => self.violated(
+                "lease",
+                format!("{} began without a look at the lease", attempt.step),
+            ),
         }
     }
 }

@@ -12,6 +12,7 @@ use protector_saga::{Claim, Event, Journal, JournalError, Owner, Record, SagaHea
 use secrecy::SecretString;
 
 use super::{Hands, Wrong};
+use crate::checks::Look;
 use crate::database::Database;
 use crate::sim::Sim;
 use crate::weather::Place;
@@ -123,7 +124,11 @@ impl Journal for Hands {
             let told = sim.databases[side].check(claim, at);
             let truth = sim.holds(side, claim);
             if told.is_ok() {
-                sim.books.checked(process, claim.saga, truth);
+                let look = Look {
+                    held: truth,
+                    last_line: sim.databases[side].last_line(claim.saga),
+                };
+                sim.books.looked(process, claim.saga, look);
             }
             told
         };
