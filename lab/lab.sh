@@ -132,6 +132,9 @@ R
 # --- shared infrastructure -------------------------------------------------------------------------------------
 sql() { mariadb --no-defaults -u root -S "$DIR/mysql.sock" "$@"; }
 database_server() {
+    # A server that starts removes temporary tables of others from a folder that it shares with them.
+    local -x TMPDIR=$DIR/mysql-tmp
+    mkdir -p "$TMPDIR"
     [ -d "$DIR/mysql/mysql" ] || { say "MariaDB: a new data folder"
         mariadb-install-db --no-defaults --user=root --datadir="$DIR/mysql" --auth-root-authentication-method=normal \
             --skip-test-db >"$LOG/mariadb-install.log" 2>&1 || die "mariadb-install-db, see $LOG/mariadb-install.log"; }

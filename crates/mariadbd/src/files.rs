@@ -27,8 +27,9 @@ pub fn make(directory: &Path) -> Result<()> {
     if data.exists() {
         fs::remove_dir_all(&data).with_context(|| format!("can't remove {}", data.display()))?;
     }
-    fs::create_dir_all(directory)?;
+    fs::create_dir_all(temporary(directory))?;
     let made = program("mariadb-install-db")?
+        .env("TMPDIR", temporary(directory))
         .arg("--no-defaults")
         .arg(format!("--user={}", user()?))
         .arg(format!("--datadir={}", data.display()))
@@ -47,6 +48,7 @@ pub fn command(directory: &Path, port: u16) -> Result<Command> {
     let mut command = program("mariadbd")?;
     let (said, complained) = open_log(directory)?;
     command
+        .env("TMPDIR", temporary(directory))
         .arg("--no-defaults")
         .arg(format!("--user={}", user()?))
         .arg(format!("--datadir={}", directory.join("data").display()))
@@ -75,6 +77,11 @@ pub fn command(directory: &Path, port: u16) -> Result<Command> {
         .stdout(said)
         .stderr(complained);
     Ok(command)
+}
+
+/// A server that starts removes what it takes for its own leftovers here, so no two may share it.
+fn temporary(directory: &Path) -> PathBuf {
+    directory.join("tmp")
 }
 
 fn user() -> Result<String> {
