@@ -293,3 +293,29 @@ async fn o10_an_engine_killed_at_any_call_of_an_unplanned_failover_ends_it() -> 
     println!("{}", everywhere(Manner::Unplanned).await?);
     Ok(())
 }
+
+/// Its successor on the same host knows that it is dead, and doesn't wait for the end of its lease.
+#[tokio::test]
+async fn o10_a_killed_engine_goes_on_within_seconds_of_its_return_however_long_its_lease() -> Result<()> {
+    let mut stack = Stack::configured("[engine]\nlease_seconds = 600\n").await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    let path = format!("/operations/{operation}");
+    pair.until(&path, "operation", |now| now["progress"].as_u64() > Some(20))
+        .await?;
+    let engine = stack.a.engine.take().context("no engine runs")?;
+    engine.kill().await?;
+    let before = pair.here.get(&path).await?["operation"].clone();
+    ensure!(before["status"] == "running", "{before:#}");
+
+    stack.a.start_engine()?;
+    let back = Instant::now();
+    pair.until(&path, "operation", |now| *now != before).await?;
+    let resumed = back.elapsed();
+    println!("resumed after {resumed:?}");
+    ensure!(resumed < Duration::from_secs(5), "resumed after {resumed:?}");
+    let ended = pair.ended(&group.id, &operation).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    stack.nobody_panicked()
+}

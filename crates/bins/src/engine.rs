@@ -1,6 +1,7 @@
 //! protector-engine: does the work that the database says there is.
 
 use std::env::VarError;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::options as opt;
+use crate::tenure::Tenure;
 use crate::{parts, start, systemd};
 
 /// What is to go wrong in this process: see [`protector_saga::failpoint`].
@@ -52,6 +54,8 @@ async fn run(config: &Config) -> Result<()> {
         journal = failpoints.around_journal(journal);
         planner = failpoints.around_planner(planner);
     }
+    let tenure = begin_tenure(config, &owner);
+    let relieving = journal.clone();
     let driver = Driver::new(
         journal,
         owner.clone(),
@@ -72,6 +76,7 @@ async fn run(config: &Config) -> Result<()> {
     });
     let recording = tokio::spawn(recorder.run(stop.clone()));
     let engine = Engine::new(driver, planner).with_pulse(systemd::alive);
+    let tenure = tenure.map(|tenure| tokio::spawn(tenure.relieve(relieving, engine.waker())));
     check_watchdog(lease(config));
     let listener = broker.map(|broker| {
         tracing::info!("woken through the broker at {broker}; the database is looked at all the same");
@@ -90,8 +95,24 @@ async fn run(config: &Config) -> Result<()> {
         // It has been asked to stop along with the engine.
         let _ = tokio::time::timeout(GOODBYE, listener).await;
     }
+    if let Some(tenure) = tenure {
+        tenure.abort();
+    }
     tracing::info!("protector-engine has stopped");
     Ok(())
+}
+
+/// Without it work goes on all the same, some seconds later after a crash.
+fn begin_tenure(config: &Config, owner: &Owner) -> Option<Tenure> {
+    let state = config.get(&opt::STATE_PATH);
+    match Tenure::begin(Path::new(&state), owner.clone()) {
+        Ok(Some(tenure)) => return Some(tenure),
+        Ok(None) => tracing::info!(
+            "many engines share {state}: what dead ones have left waits for the end of its lease"
+        ),
+        Err(error) => tracing::warn!("what dead engines have left waits for the end of its lease: {error:#}"),
+    }
+    None
 }
 
 fn lease(config: &Config) -> Duration {

@@ -8,5 +8,6 @@ mod parts;
 mod start;
 pub mod status;
 mod systemd;
+mod tenure;
 
 pub use start::{Files, log, run};
