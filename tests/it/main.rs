@@ -20,6 +20,7 @@ mod rollback;
 mod schema;
 mod secrets;
 mod settings;
+mod signatures;
 mod sites;
 mod storage;
 mod systemd;

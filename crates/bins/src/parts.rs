@@ -13,9 +13,9 @@ use protector_openstack::{AddressPolicy, ClientConfig, OpenStackClient};
 use protector_oslo::config::Config;
 use protector_oslo::token::KeystoneSettings;
 use protector_ports::cloud::Credentials;
-use protector_ports::secrets::{PeerSealer, SealError, Sealer};
+use protector_ports::secrets::{PeerKeys, SealError, Sealer};
 use protector_ports::{Array, Cloud, Directory, Store, SystemClock};
-use protector_secrets::{KeyRing, SiteKeys, seal_for};
+use protector_secrets::{KeyRing, SiteKeys, seal_for, verify};
 use protector_store::{Dsn, SqlStore, sqlite_dsn};
 use protector_workflows::{ImportAs, Options, Workflows};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,10 +39,18 @@ impl Sealer for Ring {
     }
 }
 
-/// Secrets between the sites are opened with the site's own pair of keys.
+/// The site's own pair of keys signs what it says, and opens what is sealed for it.
 struct Pair(SiteKeys);
 
-impl PeerSealer for Pair {
+impl PeerKeys for Pair {
+    fn sign(&self, words: &str) -> String {
+        self.0.sign(words)
+    }
+
+    fn verify(&self, public_key: &str, words: &str, signature: &str) -> Result<(), SealError> {
+        verify(public_key, words, signature).map_err(|error| SealError(error.to_string()))
+    }
+
     fn seal_for(&self, public_key: &str, plain: &SecretString, context: &str) -> Result<String, SealError> {
         seal_for(public_key, plain, context).map_err(|error| SealError(error.to_string()))
     }
@@ -65,7 +73,7 @@ pub(crate) fn site_key(config: &Config) -> PathBuf {
 
 /// The site's pair of keys. Another site's would open nothing that is sealed for this one, and nobody would notice
 /// before the day of the disaster: so it is compared with the public key that this site shows.
-pub(crate) fn peers(config: &Config, public_key: Option<&str>) -> Result<Arc<dyn PeerSealer>> {
+pub(crate) fn peers(config: &Config, public_key: Option<&str>) -> Result<Arc<dyn PeerKeys>> {
     Ok(Arc::new(own_pair(&site_key(config), public_key)?))
 }
 

@@ -17,9 +17,7 @@ pub struct Checksum(pub String);
 
 impl Checksum {
     pub fn of(document: &Value) -> Checksum {
-        let mut text = String::new();
-        write_canonical(document, &mut text);
-        let digest = Sha256::digest(text.as_bytes());
+        let digest = Sha256::digest(canonical(document).as_bytes());
         Checksum(format!(
             "sha256:{}",
             digest
@@ -28,6 +26,13 @@ impl Checksum {
                 .collect::<String>()
         ))
     }
+}
+
+/// JSON that is the same text for the same content.
+pub(crate) fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
 }
 
 /// Keys sorted by code point, no blanks, numbers and strings as JSON writes them.
@@ -91,6 +96,7 @@ pub struct Bundle {
     /// Array tokens, sealed to the receiving site's key. Not covered by the checksum: sealing twice never gives the same.
     #[serde(default)]
     pub sealed: Option<String>,
+    /// By the origin's key.
     #[serde(default)]
     pub signature: Option<String>,
 }

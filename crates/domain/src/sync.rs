@@ -50,6 +50,18 @@ pub struct Receipt {
     /// The trust by which this site's peer may act for the tenant on the site that gives the receipt.
     pub trust_id: Option<String>,
     pub received_at: DateTime<Utc>,
+    /// By the site's key.
+    pub signature: Option<String>,
+}
+
+/// The primary's word that a group is to go, for the peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    pub group_id: GroupId,
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    pub origin_site_id: SiteId,
+    /// By the origin's key.
     pub signature: Option<String>,
 }
 

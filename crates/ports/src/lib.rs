@@ -20,6 +20,6 @@ pub use clock::{Clock, SystemClock};
 pub use cloud::Cloud;
 pub use error::{Class, Kind, PortError, PortResult};
 pub use preflight::Preflights;
-pub use secrets::{PeerSealer, SealError, Sealer};
+pub use secrets::{PeerKeys, SealError, Sealer};
 pub use store::{Store, StoreError};
 pub use wakeup::{DatabaseOnly, Wakeup};

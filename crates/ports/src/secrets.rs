@@ -5,7 +5,7 @@
 
 use secrecy::SecretString;
 
-/// The text couldn't be sealed or opened; the message never holds any of it.
+/// The text couldn't be sealed, opened or verified; the message never holds any of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SealError(pub String);
@@ -16,9 +16,12 @@ pub trait Sealer: Send + Sync {
     fn open(&self, sealed: &str, aad: &str) -> Result<SecretString, SealError>;
 }
 
-/// Secrets on their way between the sites: sealed to the other site's public key, opened with this site's own.
-/// The context is part of what is sealed, so a sealed text doesn't open for another group.
-pub trait PeerSealer: Send + Sync {
+/// The sites' pairs of keys. What one says to the other is signed with its own; what is secret in that is sealed to the
+/// other's public key, with a context, so that a sealed text doesn't open for another group.
+pub trait PeerKeys: Send + Sync {
+    fn sign(&self, words: &str) -> String;
+    /// Fails where the words were changed or the signature is somebody else's.
+    fn verify(&self, public_key: &str, words: &str, signature: &str) -> Result<(), SealError>;
     fn seal_for(&self, public_key: &str, plain: &SecretString, context: &str) -> Result<String, SealError>;
     /// Fails where the text was altered or is meant for another site or context.
     fn open(&self, sealed: &str, context: &str) -> Result<SecretString, SealError>;

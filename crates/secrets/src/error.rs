@@ -34,6 +34,8 @@ pub enum SecretsError {
         "a sealed secret was altered on its way, or it is meant for another site or another protection group"
     )]
     NotForThisSite,
+    #[error("it isn't signed with that site's key, or it was changed after that")]
+    NotSigned,
     #[error("the other site's public key is not one: register that site again")]
     NoPublicKey,
     #[error("the secret cannot be sealed")]

@@ -8,10 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crypto_box::aead::OsRng;
 use crypto_box::{PublicKey, SecretKey};
-use ed25519_dalek::VerifyingKey;
 use secrecy::zeroize::Zeroize;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::signed::public;
 use crate::{SecretsError, SiteKeys};
 
 /// Between context and secret; it can't be part of a context.
@@ -19,15 +19,7 @@ const SEPARATOR: u8 = 0;
 
 /// Seals a text for the site that has this public key.
 pub fn seal_for(public_key: &str, plain: &SecretString, context: &str) -> Result<String, SecretsError> {
-    let bytes: [u8; 32] = STANDARD
-        .decode(public_key.trim())
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(SecretsError::NoPublicKey)?;
-    let key = VerifyingKey::from_bytes(&bytes).map_err(|_| SecretsError::NoPublicKey)?;
-    if key.is_weak() {
-        return Err(SecretsError::NoPublicKey);
-    }
+    let key = public(public_key)?;
     let mut message = context.as_bytes().to_vec();
     message.push(SEPARATOR);
     message.extend_from_slice(plain.expose_secret().as_bytes());

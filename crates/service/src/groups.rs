@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use protector_domain::{
     ConsistencyGroup, ConsistencyGroupId, ConsistencyGroupStatus, Document, Group, GroupId, GroupStatus,
     Mappings, ReplicationType, Site, SiteId, SiteRef, SiteStatus, Stamp, Statement, SyncState, SyncStatus,
-    Work,
+    Tombstone, Work,
 };
 use protector_ports::store::{Along, GroupFilter, Page};
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::modification::elsewhere;
@@ -30,16 +29,6 @@ pub struct NewGroup {
 pub struct GroupChange {
     pub name: Option<String>,
     pub description: Option<String>,
-}
-
-/// The primary's word that a group is to go, for the peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tombstone {
-    pub group_id: GroupId,
-    #[serde(flatten)]
-    pub stamp: Stamp,
-    pub origin_site_id: SiteId,
-    pub signature: Option<String>,
 }
 
 impl Service {
@@ -84,7 +73,8 @@ impl Service {
         let remote_project = self.mapped_project(caller, secondary.id, &secondary.name).await?;
         let volume_types = self.volume_types(&primary, &secondary, &new).await?;
         self.check_group_types(&[&primary, &secondary]).await?;
-        self.check_answer(new.id, &reference(&secondary), statement)?;
+        self.check_answer(new.id, &reference(&secondary), statement)
+            .await?;
         if statement.exists {
             return Err(Error::conflict(format!(
                 "Site '{}' holds a protection group with this id already.",
@@ -243,12 +233,7 @@ impl Service {
         let mut group = self.modifiable(caller, id, statement).await?;
         group.set_status(GroupStatus::Deleting, None)?;
         self.touch(&mut group);
-        let tombstone = Tombstone {
-            group_id: id,
-            stamp: group.document.stamp,
-            origin_site_id: self.local_site(),
-            signature: None,
-        };
+        let tombstone = self.tombstone_of(&group)?;
         let along = Along {
             saga: Some(saga(Work::DissolveGroup { group: id }, uuid::Uuid::new_v4())?),
             trusts,
@@ -263,14 +248,17 @@ impl Service {
     pub async fn tombstone(&self, caller: &Caller, id: GroupId) -> Result<Option<Tombstone>> {
         let group = self.own_group(caller, id).await?;
         let ours = group.document.current_primary_site_id == self.local_site();
-        Ok(
-            (ours && group.status == GroupStatus::Deleting).then(|| Tombstone {
-                group_id: id,
-                stamp: group.document.stamp,
-                origin_site_id: self.local_site(),
-                signature: None,
-            }),
-        )
+        let going = ours && group.status == GroupStatus::Deleting;
+        going.then(|| self.tombstone_of(&group)).transpose()
+    }
+
+    fn tombstone_of(&self, group: &Group) -> Result<Tombstone> {
+        self.signed(Tombstone {
+            group_id: group.id(),
+            stamp: group.document.stamp,
+            origin_site_id: self.local_site(),
+            signature: None,
+        })
     }
 
     /// The peer's part of a deletion. A group that isn't here any more is deleted already.
@@ -288,6 +276,7 @@ impl Service {
                 "The tombstone is not by the site where the protection group runs.".into(),
             ));
         }
+        self.check_signed(tombstone.origin_site_id, tombstone).await?;
         if tombstone.stamp <= document.stamp {
             return Err(Error::conflict(
                 "The tombstone is older than what this site holds of the protection group.",

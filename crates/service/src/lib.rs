@@ -17,6 +17,7 @@ pub mod operations;
 pub mod policies;
 pub mod preflight;
 mod sealing;
+mod signing;
 pub mod sites;
 pub mod sync;
 pub mod takeover;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use error::{Error, Result};
 use protector_domain::{Group, GroupId, SiteId, Work};
-use protector_ports::{Clock, Cloud, Directory, PeerSealer, Preflights, Store, Wakeup};
+use protector_ports::{Clock, Cloud, Directory, PeerKeys, Preflights, Store, Wakeup};
 use protector_saga::NewSaga;
 
 /// How this site does things.
@@ -48,7 +49,7 @@ pub struct Ports {
     pub cloud: Arc<dyn Cloud>,
     pub clock: Arc<dyn Clock>,
     pub wake: Arc<dyn Wakeup>,
-    pub peers: Arc<dyn PeerSealer>,
+    pub peers: Arc<dyn PeerKeys>,
     pub preflights: Arc<dyn Preflights>,
 }
 
@@ -61,7 +62,7 @@ pub struct Service {
     pub(crate) directory: Directory,
     pub(crate) options: Arc<Options>,
     pub(crate) wake: Arc<dyn Wakeup>,
-    pub(crate) peers: Arc<dyn PeerSealer>,
+    pub(crate) peers: Arc<dyn PeerKeys>,
     pub(crate) preflights: Arc<dyn Preflights>,
 }
 

@@ -33,7 +33,7 @@ impl Service {
             serde_json::to_value(observations).map_err(|error| Error::Internal(Box::new(error)))?;
         let mut bundle = Bundle::pack(&group.document, self.local_site(), observations)?;
         bundle.sealed = self.sealed_tokens(&group.document).await?;
-        Ok(bundle)
+        self.signed(bundle)
     }
 
     /// Takes the other site's document in, if it is whole, newer and the caller's to bring.
@@ -45,6 +45,7 @@ impl Service {
             ));
         }
         self.check_bringer(caller, bundle, &document).await?;
+        self.check_signed(bundle.origin_site_id, bundle).await?;
         let tokens = self.brought_tokens(bundle, &document)?;
         let observations: Observations =
             serde_json::from_value(bundle.observations.clone()).unwrap_or_default();
@@ -55,7 +56,7 @@ impl Service {
                     .await?
             }
         };
-        Ok(Receipt {
+        self.signed(Receipt {
             group_id: id,
             site_id: self.local_site(),
             stamp: bundle.stamp,

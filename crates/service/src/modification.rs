@@ -22,7 +22,7 @@ impl Service {
     ) -> Result<Group> {
         let group = self.own_group(caller, id).await?;
         self.check_may_modify(&group)?;
-        self.check_statement(&group, statement)?;
+        self.check_statement(&group, statement).await?;
         Ok(group)
     }
 
@@ -48,9 +48,9 @@ impl Service {
     }
 
     /// Whether the peer said, freshly and to us, that it holds what we hold.
-    fn check_statement(&self, group: &Group, statement: &Statement) -> Result<()> {
+    async fn check_statement(&self, group: &Group, statement: &Statement) -> Result<()> {
         let peer = group.document.peer_of(self.local_site());
-        self.check_answer(group.id(), peer, statement)?;
+        self.check_answer(group.id(), peer, statement).await?;
         let ours = group.document.stamp;
         if statement.stamp != Some(ours) || statement.open_intent.is_some() {
             return Err(Error::conflict(format!(
@@ -63,13 +63,19 @@ impl Service {
     }
 
     /// Whether the statement is the peer's, about this group. Its nonce is used up by the transaction.
-    pub(crate) fn check_answer(&self, group: GroupId, peer: &SiteRef, statement: &Statement) -> Result<()> {
+    pub(crate) async fn check_answer(
+        &self,
+        group: GroupId,
+        peer: &SiteRef,
+        statement: &Statement,
+    ) -> Result<()> {
         if statement.group_id != group || statement.site_id != peer.id {
             return Err(Error::Invalid(format!(
                 "The statement is not about this protection group or not by site '{}'.",
                 peer.name
             )));
         }
+        self.check_signed(peer.id, statement).await?;
         let age = self.clock.now() - statement.stated_at;
         if age > Nonce::LIFETIME {
             return Err(Error::conflict(

@@ -35,7 +35,7 @@ impl Service {
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error),
         };
-        Ok(Statement {
+        self.signed(Statement {
             nonce,
             group_id: id,
             site_id: self.local_site(),
@@ -60,6 +60,7 @@ impl Service {
                 peer.name
             )));
         }
+        self.check_signed(peer.id, &receipt).await?;
         if receipt.stamp != group.document.stamp || receipt.checksum != checksum(&group)? {
             return Err(Error::conflict(format!(
                 "The receipt is for version {}, this site holds version {}.",

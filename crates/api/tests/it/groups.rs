@@ -7,17 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use protector_domain::{
     ConsistencyGroup, ConsistencyGroupId, ConsistencyGroupStatus, Document, Group, GroupId, GroupStatus,
-    Mappings, ProjectId, ReplicationType, SiteId, SiteRef, Stamp, SyncState, SyncStatus,
+    Mappings, ProjectId, Receipt, ReplicationType, SiteId, SiteRef, Stamp, Statement, SyncState, SyncStatus,
 };
 use protector_ports::Store;
 use protector_ports::store::Along;
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::site::Site;
+use crate::site::{Site, said_by};
 
-fn encoded(value: &Value) -> String {
-    STANDARD.encode(value.to_string())
+fn encoded(value: &impl Serialize) -> String {
+    STANDARD.encode(serde_json::to_string(value).unwrap())
 }
 
 /// A group of project p1 that runs here.
@@ -89,10 +90,17 @@ async fn two_sites() -> (Site, SiteId) {
 async fn statement(site: &Site, peer: SiteId, group: GroupId) -> String {
     let path = format!("/v1/p1/protection-groups/{group}/sync");
     let nonce = site.post("tenant", &path, json!({"nonce": {}})).await.ok(200);
-    encoded(
-        &json!({"nonce": nonce["nonce"]["value"], "group_id": group, "site_id": peer, "exists": true,
-        "stamp": {"epoch": 1, "version": 1}, "open_intent": null, "stated_at": Utc::now(), "signature": null}),
-    )
+    let statement = Statement {
+        nonce: nonce["nonce"]["value"].as_str().unwrap().to_owned(),
+        group_id: group,
+        site_id: peer,
+        exists: true,
+        stamp: Some(Stamp::FIRST),
+        open_intent: None,
+        stated_at: Utc::now(),
+        signature: None,
+    };
+    encoded(&said_by("site-b", statement))
 }
 
 /// A2, A7
@@ -177,8 +185,25 @@ async fn a_modification_needs_the_other_sites_fresh_word() {
     assert_eq!(answer.body["conflictingRequest"]["sync_status"], "pending");
 
     let checksum = site.get("tenant", &sync).await.ok(200)["sync"]["checksum"].clone();
-    let receipt = json!({"receipt": {"group_id": id, "site_id": peer, "stamp": {"epoch": 1, "version": 2},
-        "checksum": checksum, "trust_id": null, "received_at": Utc::now(), "signature": null}});
+    let receipt = Receipt {
+        group_id: id,
+        site_id: peer,
+        stamp: Stamp { epoch: 1, version: 2 },
+        checksum: serde_json::from_value(checksum).unwrap(),
+        trust_id: None,
+        received_at: Utc::now(),
+        signature: None,
+    };
+    let unsigned = json!({ "receipt": receipt });
+    let refused = site
+        .post("tenant", &sync, unsigned)
+        .await
+        .fault("badRequest", 400);
+    assert!(refused.contains("is not signed by site 'site-b'"), "{refused}");
+    let forged = json!({ "receipt": said_by("site-a", receipt.clone()) });
+    let refused = site.post("tenant", &sync, forged).await.fault("badRequest", 400);
+    assert!(refused.contains("is not what site 'site-b' said"), "{refused}");
+    let receipt = json!({ "receipt": said_by("site-b", receipt) });
     let synced = site.post("tenant", &sync, receipt).await.ok(200);
     assert_eq!(synced["sync"]["status"], "synced");
     assert_eq!(synced["sync"]["peer_version"], 2);

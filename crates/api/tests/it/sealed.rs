@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::groups::group_of;
-use crate::site::{KEY, Site};
+use crate::site::{KEY, Site, said_by};
 
 /// Keystones that refuse the connection: whether a trust works is then not known, and the stored one stays.
 const NOBODY: &str = "http://127.0.0.1:1/v3";
@@ -81,6 +81,7 @@ fn next(document: &Document, sealed: impl FnOnce(&str) -> Value) -> (Document, V
     let context = format!("bundle/{}/{}/{}", document.group_id, stamp.epoch, stamp.version);
     let sealed = sealed(&context);
     bundle.sealed = sealed.as_array().map(|_| sealed.to_string());
+    let bundle = said_by("site-a", bundle);
     (document, json!({ "bundle": bundle }))
 }
 
@@ -207,7 +208,7 @@ async fn a_site_that_returns_learns_that_the_other_one_took_over() {
     site.store.insert_group(&group, along).await.unwrap();
     let base = format!("/v1/p1/protection-groups/{}", group.id());
     let put = async |document: &Document| {
-        let bundle = Bundle::pack(document, peer, json!({})).unwrap();
+        let bundle = said_by("site-a", Bundle::pack(document, peer, json!({})).unwrap());
         let body = json!({ "bundle": bundle });
         site.ask("PUT", "tenant", &format!("{base}/metadata"), Some(body), &[])
             .await

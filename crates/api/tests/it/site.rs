@@ -9,15 +9,13 @@ use axum::body::{Body, to_bytes};
 use chrono::Utc;
 use http::{HeaderMap, Request, StatusCode};
 use protector_api::{App, SiteFacts, policy, router};
-use protector_domain::{Preflight, SiteId, Work};
+use protector_domain::{Preflight, Signed, SiteId, Work};
 use protector_openstack::{AddressPolicy, ClientConfig, OpenStackClient};
 use protector_oslo::healthcheck::Health;
 use protector_oslo::policy::Enforcer;
 use protector_oslo::token::{AuthToken, Identity, Role, TokenError, TokenValidator};
 use protector_ports::cloud::Credentials;
-use protector_ports::{
-    DatabaseOnly, Directory, PeerSealer, Preflights, SealError, Sealer, Store, SystemClock,
-};
+use protector_ports::{DatabaseOnly, Directory, PeerKeys, Preflights, SealError, Sealer, Store, SystemClock};
 use protector_service::{Options, Ports, Service};
 use protector_store::{NewIdentity, SqlStore, migrate, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
@@ -92,7 +90,19 @@ impl Preflights for Unasked {
     }
 }
 
-impl PeerSealer for Boxes {
+impl PeerKeys for Boxes {
+    fn sign(&self, words: &str) -> String {
+        signature(KEY, words)
+    }
+
+    fn verify(&self, public_key: &str, words: &str, signed: &str) -> Result<(), SealError> {
+        if signed == signature(public_key, words) {
+            Ok(())
+        } else {
+            Err(SealError("somebody else's hand".into()))
+        }
+    }
+
     fn seal_for(&self, public_key: &str, plain: &SecretString, context: &str) -> Result<String, SealError> {
         if public_key == "no-key" {
             return Err(SealError("that is no key".into()));
@@ -108,6 +118,18 @@ impl PeerSealer for Boxes {
             Err(SealError("a box for somebody else".into()))
         }
     }
+}
+
+/// Signed as the registered site of this name would sign it.
+pub fn said_by<T: Signed>(name: &str, mut said: T) -> T {
+    let words = said.words().unwrap();
+    *said.signature_mut() = Some(signature(&format!("key of {name}"), &words));
+    said
+}
+
+/// A hand that is easily forged.
+fn signature(key: &str, words: &str) -> String {
+    format!("{key} signed {words}")
 }
 
 pub struct Site {

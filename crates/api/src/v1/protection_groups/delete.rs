@@ -6,7 +6,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, response::IntoResponse};
-use protector_service::groups::Tombstone;
+use protector_domain::Tombstone;
 use serde_json::json;
 
 use crate::App;
