@@ -1,8 +1,7 @@
 //! What clients carry between the sites is signed by the site that says it: altered, stripped, foreign or old, it is
 //! refused with its own reason, and changes nothing.
 
-use crate::harness::session::Answer;
-use crate::harness::{Pair, Stack};
+use crate::harness::{Answer, Pair, Stack};
 use anyhow::{Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

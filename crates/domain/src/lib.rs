@@ -13,6 +13,7 @@ pub mod member;
 pub mod operation;
 pub mod policy;
 pub mod preflight;
+pub mod protocol;
 pub mod signed;
 pub mod site;
 pub mod sync;

@@ -10,7 +10,7 @@ use protector_domain::{
 use protector_ports::store::{Along, GroupFilter, Page};
 
 use crate::error::{Error, Result};
-use crate::modification::elsewhere;
+use crate::refusal::elsewhere;
 use crate::sites::missing_group_type;
 use crate::{Caller, Service, saga};
 

@@ -16,6 +16,7 @@ pub mod modification;
 pub mod operations;
 pub mod policies;
 pub mod preflight;
+mod refusal;
 mod sealing;
 mod signing;
 pub mod sites;

@@ -3,6 +3,7 @@
 use protector_domain::{
     Bundle, Document, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SiteId, SyncState,
     SyncStatus, Work,
+    protocol::{self, News},
 };
 use protector_ports::store::Along;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::groups::new_here;
+use crate::refusal::{holding, refused};
 use crate::{Caller, Service, saga};
 
 /// What the origin saw of its own cloud and array when it packed the bundle; a hint, never a truth.
@@ -147,41 +149,22 @@ impl Service {
         let trusts = self.renewed_by_the_way(caller, document.group_id).await?;
         let mut group = self.own_group(caller, document.group_id).await?;
         let held = &group.document;
-        let refused = |message: String| {
-            Error::conflict(message)
-                .with("epoch", held.stamp.epoch)
-                .with("version", held.stamp.version)
-        };
-        if document.stamp < held.stamp {
-            return Err(refused(format!(
-                "This site holds version {} already, the bundle is version {}.",
-                held.stamp.version, document.stamp.version
-            )));
-        }
-        if document.stamp == held.stamp && document != *held {
-            return Err(refused(format!(
-                "This site holds another version {}: the sites have diverged, and nothing was overwritten.",
-                held.stamp.version
-            )));
-        }
-        // The other site brings the group over without asking when this one is lost: its epoch is higher then.
-        let taken_over = document.stamp.epoch > held.stamp.epoch
-            && document.current_primary_site_id == bundle.origin_site_id
-            && bundle.origin_site_id != held.current_primary_site_id;
-        if document.stamp > held.stamp && bundle.origin_site_id != held.current_primary_site_id && !taken_over
+        let here = self.local_site();
+        let news = protocol::judge(&group, &document, bundle.origin_site_id)
+            .map_err(|refusal| refused(&group, here, refusal))?;
+        if matches!(news, News::TakenOver { .. })
+            && let Some(saga) = self.store.live_saga(held.group_id).await?
         {
-            return Err(refused("Only the site where the protection group runs may change it, and the bundle is from the other one.".into()));
+            return Err(holding(
+                held,
+                format!(
+                    "Another change of the protection group is still running on this site ({} {}), so it can't be told yet that the \
+                     other one took the group over: try again when it is over.",
+                    saga.kind.replace('_', " "),
+                    saga.id
+                ),
+            ));
         }
-        if taken_over && let Some(saga) = self.store.live_saga(held.group_id).await? {
-            return Err(refused(format!(
-                "Another change of the protection group is still running on this site ({} {}), so it can't be told yet that the \
-                 other one took the group over: try again when it is over.",
-                saga.kind.replace('_', " "),
-                saga.id
-            )));
-        }
-        let lost = (taken_over && group.sync.status != SyncStatus::Synced).then_some(held.stamp);
-        let news = document.stamp > held.stamp;
         let moved = document.current_primary_site_id != held.current_primary_site_id;
         let now = self.clock.now();
         group.document = document;
@@ -196,8 +179,9 @@ impl Service {
             group.status = group.resting_status();
             group.status_reason = None;
         }
-        let entry = match lost {
-            Some(lost) => Some(self.entry(
+        let entry = match news {
+            News::None => None,
+            News::TakenOver { lost: Some(lost) } => Some(self.entry(
                 group.id(),
                 "superseded",
                 Some(lost),
@@ -206,14 +190,12 @@ impl Service {
                     bundle.stamp.epoch
                 ),
             )),
-            None => news.then(|| {
-                self.entry(
-                    group.id(),
-                    "imported",
-                    Some(bundle.stamp),
-                    "version of the other site stored",
-                )
-            }),
+            News::Next | News::TakenOver { lost: None } => Some(self.entry(
+                group.id(),
+                "imported",
+                Some(bundle.stamp),
+                "version of the other site stored",
+            )),
         };
         let renewed = trusts.first().map(|(_, trust)| trust.clone());
         let along = Along {

@@ -1,15 +1,11 @@
-//! The rules that every change of a group obeys.
-//!
-//! Only the current primary changes a group, only when the peer's last receipt is in, and only with the peer's
-//! fresh word that it holds the very version that is about to be changed. So the two sites differ by at most
-//! one version, wherever a client dies.
+//! What every change of a group has to pass (`protector_domain::protocol` has the rules), and what goes along with it.
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Group, GroupId, Nonce, SiteRef, Stamp, Statement, SyncEntry, SyncStatus};
+use protector_domain::{Group, GroupId, Nonce, SiteRef, Stamp, Statement, SyncEntry, SyncStatus, protocol};
 use protector_ports::store::Along;
 
 use crate::error::{Error, Result};
-use crate::operations::not_over;
+use crate::refusal::{foreign, refused};
 use crate::{Caller, Service};
 
 impl Service {
@@ -28,38 +24,16 @@ impl Service {
 
     /// Whether this site may change the group at all, whatever the peer says.
     pub(crate) fn check_may_modify(&self, group: &Group) -> Result<()> {
-        let document = &group.document;
-        if document.current_primary_site_id != self.local_site() {
-            return Err(elsewhere(document.current_primary()));
-        }
-        if let Some(intent) = document.open_intent() {
-            return Err(not_over(intent.operation_id, intent.kind));
-        }
-        if group.status.is_in_transit() {
-            return Err(Error::conflict(format!(
-                "The protection group is {}: wait until that is over.",
-                group.status.as_str()
-            )));
-        }
-        if group.sync.status != SyncStatus::Synced {
-            return Err(pending(group));
-        }
-        Ok(())
+        let here = self.local_site();
+        protocol::may_modify(group, here).map_err(|refusal| refused(group, here, refusal))
     }
 
     /// Whether the peer said, freshly and to us, that it holds what we hold.
     async fn check_statement(&self, group: &Group, statement: &Statement) -> Result<()> {
         let peer = group.document.peer_of(self.local_site());
         self.check_answer(group.id(), peer, statement).await?;
-        let ours = group.document.stamp;
-        if statement.stamp != Some(ours) || statement.open_intent.is_some() {
-            return Err(Error::conflict(format!(
-                "Cannot modify the protection group: site '{}' holds version {}, this site version {}. Run `openstack protector protection-group sync-force {}`.",
-                peer.name, statement.stamp.map_or_else(|| "none".to_owned(), |stamp| stamp.version.to_string()), ours.version, group.document.name
-            ))
-            .with("sync_status", "out_of_sync"));
-        }
-        Ok(())
+        let here = self.local_site();
+        protocol::agrees(group, here, statement).map_err(|refusal| refused(group, here, refusal))
     }
 
     /// Whether the statement is the peer's, about this group. Its nonce is used up by the transaction.
@@ -70,10 +44,7 @@ impl Service {
         statement: &Statement,
     ) -> Result<()> {
         if statement.group_id != group || statement.site_id != peer.id {
-            return Err(Error::Invalid(format!(
-                "The statement is not about this protection group or not by site '{}'.",
-                peer.name
-            )));
+            return Err(foreign("statement", &peer.name));
         }
         self.check_signed(peer.id, statement).await?;
         let age = self.clock.now() - statement.stated_at;
@@ -123,22 +94,4 @@ impl Service {
             message: message.into(),
         }
     }
-}
-
-/// The answer of a site that isn't the one to ask.
-pub(crate) fn elsewhere(primary: &SiteRef) -> Error {
-    Error::conflict(format!(
-        "The protection group runs on site '{}': changes are made there.",
-        primary.name
-    ))
-    .with("current_primary_site_id", primary.id.to_string())
-    .with("current_primary_site", primary.name.clone())
-}
-
-pub(crate) fn pending(group: &Group) -> Error {
-    Error::conflict(format!(
-        "Version {} of the protection group has not reached the other site yet: run `openstack protector protection-group sync-force {}`, then try again.",
-        group.document.stamp.version, group.document.name
-    ))
-    .with("sync_status", group.sync.status.as_str())
 }

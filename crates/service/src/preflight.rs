@@ -3,7 +3,7 @@
 use protector_domain::{Check, Finding, Group, GroupId, Mappings, Preflight, Work};
 
 use crate::error::{Error, Result};
-use crate::modification::elsewhere;
+use crate::refusal::elsewhere;
 use crate::{Caller, Service};
 
 /// Whether the other site is to be asked.

@@ -1,10 +1,13 @@
 //! Nonce, statement, receipt: what clients carry between the sites, and what each site makes of it.
 
-use protector_domain::{Checksum, Group, GroupId, Nonce, Receipt, Statement, SyncEntry, SyncStatus};
+use protector_domain::{
+    Checksum, Group, GroupId, Nonce, Receipt, Statement, SyncEntry, SyncStatus, protocol,
+};
 use protector_ports::store::Along;
 use secrecy::SecretString;
 
 use crate::error::{Error, Result};
+use crate::refusal::{foreign, refused};
 use crate::{Caller, Service};
 
 impl Service {
@@ -55,18 +58,12 @@ impl Service {
         let mut group = self.own_group(caller, id).await?;
         let peer = group.document.peer_of(self.local_site()).clone();
         if receipt.group_id != id || receipt.site_id != peer.id {
-            return Err(Error::Invalid(format!(
-                "The receipt is not by site '{}' or about another protection group.",
-                peer.name
-            )));
+            return Err(foreign("receipt", &peer.name));
         }
         self.check_signed(peer.id, &receipt).await?;
-        if receipt.stamp != group.document.stamp || receipt.checksum != checksum(&group)? {
-            return Err(Error::conflict(format!(
-                "The receipt is for version {}, this site holds version {}.",
-                receipt.stamp.version, group.document.stamp.version
-            )));
-        }
+        let here = self.local_site();
+        protocol::confirms(&group, here, &checksum(&group)?, &receipt)
+            .map_err(|refusal| refused(&group, here, refusal))?;
         let now = self.clock.now();
         group.sync.status = SyncStatus::Synced;
         group.sync.peer = Some(receipt.stamp);

@@ -6,7 +6,7 @@
 
 use protector_domain::{
     FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation, OperationId,
-    OperationStatus, Policy, SiteId, Work,
+    OperationStatus, Policy, SiteId, Work, protocol,
 };
 use protector_ports::Directory;
 use protector_ports::store::{Along, OperationFilter, Page};
@@ -147,11 +147,9 @@ impl Service {
             )));
         }
         if document.current_primary_site_id != here {
-            let reserved = document.intents.iter().map(|intent| intent.reserved_epoch);
-            let highest = reserved.max().unwrap_or(0).max(document.stamp.epoch);
             return Ok(Takeover {
                 members: document.members.clone(),
-                epoch: highest + 1,
+                epoch: protocol::next_epoch(document),
             });
         }
         if group.status != GroupStatus::FailedOverPartial {

@@ -29,7 +29,7 @@ mod trouble;
 
 pub use pair::Pair;
 pub use protection::{names, text};
-pub use session::Session;
+pub use session::{Answer, Session};
 pub use setback::Case;
 pub use stack::{Site, Stack};
 pub use trouble::Trouble;
