@@ -7,11 +7,13 @@
 //!
 //! Nothing here asks anybody: the service obeys these functions, and whoever explores the protocol calls the same.
 
+use chrono::{DateTime, Utc};
+
 use crate::bundle::Checksum;
 use crate::document::{Document, Intent, SiteRef, Stamp};
-use crate::group::{Group, GroupStatus};
+use crate::group::{Group, GroupStatus, IllegalTransition};
 use crate::ids::SiteId;
-use crate::sync::{Receipt, Statement, SyncStatus};
+use crate::sync::{Receipt, Statement, SyncState, SyncStatus};
 
 /// Why a site changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,4 +129,55 @@ pub fn judge(held: &Group, document: &Document, origin: SiteId) -> Result<News, 
 pub fn next_epoch(document: &Document) -> u64 {
     let reserved = document.intents.iter().map(|intent| intent.reserved_epoch);
     reserved.max().unwrap_or(0).max(document.stamp.epoch) + 1
+}
+
+/// Counts a change. Until the peer has confirmed it there is no other.
+pub fn commit(group: &mut Group, now: DateTime<Utc>) {
+    group.document.touch(now);
+    group.sync.status = SyncStatus::Pending;
+    group.updated_at = now;
+}
+
+/// The peer's receipt is in: the change is over.
+pub fn confirm(group: &mut Group, receipt: &Receipt, now: DateTime<Utc>) {
+    group.sync = SyncState {
+        status: SyncStatus::Synced,
+        peer: Some(receipt.stamp),
+        last_sync_at: Some(now),
+    };
+    group.updated_at = now;
+}
+
+/// Takes the other site's document in the place of ours: it has been judged.
+pub fn adopt(group: &mut Group, document: Document, now: DateTime<Utc>) -> Result<(), IllegalTransition> {
+    let moved = document.current_primary_site_id != group.document.current_primary_site_id;
+    group.sync = received(document.stamp, now);
+    group.document = document;
+    group.updated_at = now;
+    if group.document.open_intent().is_some() {
+        return group.set_status(GroupStatus::FailingOver, None);
+    }
+    if moved || matches!(group.status, GroupStatus::FailingOver | GroupStatus::FailingBack) {
+        group.status = group.resting_status();
+        group.status_reason = None;
+    }
+    Ok(())
+}
+
+/// What is known of the peer's copy when its document came in.
+pub fn received(stamp: Stamp, now: DateTime<Utc>) -> SyncState {
+    SyncState {
+        status: SyncStatus::Synced,
+        peer: Some(stamp),
+        last_sync_at: Some(now),
+    }
+}
+
+/// The group runs on that site from now on, in the epoch that was reserved for it. Saying so again moves nothing.
+pub fn relocate(document: &mut Document, to: SiteId, epoch: u64) {
+    if document.current_primary_site_id != to {
+        document.stamp.epoch = epoch;
+        document.current_primary_site_id = to;
+        document.failover_count += 1;
+    }
 }

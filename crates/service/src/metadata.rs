@@ -1,8 +1,7 @@
 //! The bundle's way out of one site and into the other.
 
 use protector_domain::{
-    Bundle, Document, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SiteId, SyncState,
-    SyncStatus, Work,
+    Bundle, Document, GroupId, MemberId, MemberState, PolicyStatus, Receipt, SiteId, Work,
     protocol::{self, News},
 };
 use protector_ports::store::Along;
@@ -120,7 +119,7 @@ impl Service {
         let trust = self.new_trust(caller).await?;
         let now = self.clock.now();
         let id = document.group_id;
-        let group = new_here(document, synced(bundle, now), now);
+        let group = new_here(document, protocol::received(bundle.stamp, now), now);
         let along = Along {
             saga: Some(saga(Work::EstablishGroup { group: id }, uuid::Uuid::new_v4())?),
             entry: Some(self.entry(
@@ -165,20 +164,10 @@ impl Service {
                 ),
             ));
         }
-        let moved = document.current_primary_site_id != held.current_primary_site_id;
-        let now = self.clock.now();
-        group.document = document;
+        protocol::adopt(&mut group, document, self.clock.now())?;
         group.member_states = observations.member_states;
         group.policy_status = observations.policy_status;
         group.consistency_group.backend_name = observations.backend_name;
-        group.sync = synced(bundle, now);
-        group.updated_at = now;
-        if group.document.open_intent().is_some() {
-            group.set_status(GroupStatus::FailingOver, None)?;
-        } else if moved || matches!(group.status, GroupStatus::FailingOver | GroupStatus::FailingBack) {
-            group.status = group.resting_status();
-            group.status_reason = None;
-        }
         let entry = match news {
             News::None => None,
             News::TakenOver { lost: Some(lost) } => Some(self.entry(
@@ -209,13 +198,5 @@ impl Service {
             Some(trust) => Ok(Some(trust)),
             None => Ok(self.store.group_trust(group.id(), self.local_site()).await?),
         }
-    }
-}
-
-fn synced(bundle: &Bundle, now: chrono::DateTime<chrono::Utc>) -> SyncState {
-    SyncState {
-        status: SyncStatus::Synced,
-        peer: Some(bundle.stamp),
-        last_sync_at: Some(now),
     }
 }

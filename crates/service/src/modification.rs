@@ -1,7 +1,7 @@
 //! What every change of a group has to pass (`protector_domain::protocol` has the rules), and what goes along with it.
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Group, GroupId, Nonce, SiteRef, Stamp, Statement, SyncEntry, SyncStatus, protocol};
+use protector_domain::{Group, GroupId, Nonce, SiteRef, Stamp, Statement, SyncEntry, protocol};
 use protector_ports::store::Along;
 
 use crate::error::{Error, Result};
@@ -59,9 +59,7 @@ impl Service {
     /// Counts the change and marks the group as waiting for the peer's receipt.
     pub(crate) fn touch(&self, group: &mut Group) -> DateTime<Utc> {
         let now = self.clock.now();
-        group.document.touch(now);
-        group.sync.status = SyncStatus::Pending;
-        group.updated_at = now;
+        protocol::commit(group, now);
         now
     }
 

@@ -65,10 +65,7 @@ impl Service {
         protocol::confirms(&group, here, &checksum(&group)?, &receipt)
             .map_err(|refusal| refused(&group, here, refusal))?;
         let now = self.clock.now();
-        group.sync.status = SyncStatus::Synced;
-        group.sync.peer = Some(receipt.stamp);
-        group.sync.last_sync_at = Some(now);
-        group.updated_at = now;
+        protocol::confirm(&mut group, &receipt, now);
         trusts.extend(receipt.trust_id.map(|trust| (peer.id, SecretString::from(trust))));
         let along = Along {
             entry: Some(self.entry(

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    Group, GroupStatus, Intent, IntentState, Member, MemberId, MemberStatus, OperationKind, Outcome,
-    SyncStatus,
+    Group, GroupStatus, Intent, IntentState, Member, MemberId, MemberStatus, OperationKind, Outcome, protocol,
 };
 use protector_saga::{SagaOutcome, State, StepPhase};
 
@@ -101,8 +100,7 @@ impl Failover {
             return Ok(false);
         }
         group.document.close(self.order.operation, end.outcome);
-        group.document.touch(end.now);
-        group.sync.status = SyncStatus::Pending;
+        protocol::commit(group, end.now);
         if let Some(moved) = &end.moved {
             self.relocate(group, moved);
         }
@@ -129,8 +127,7 @@ impl Failover {
                 reserved_epoch: self.order.epoch,
                 state: IntentState::Closed(end.outcome),
             });
-            group.document.touch(end.now);
-            group.sync.status = SyncStatus::Pending;
+            protocol::commit(group, end.now);
             self.relocate(group, moved);
             for member in &self.order.members {
                 match moved.given_up.get(&member.id) {
@@ -167,11 +164,7 @@ impl Failover {
     fn relocate(&self, group: &mut Group, moved: &Move) {
         let document = &mut group.document;
         // A retry for the members that were missing moves nothing that has moved already.
-        if document.current_primary_site_id != self.order.target {
-            document.stamp.epoch = self.order.epoch;
-            document.current_primary_site_id = self.order.target;
-            document.failover_count += 1;
-        }
+        protocol::relocate(document, self.order.target, self.order.epoch);
         let new: HashMap<MemberId, &Member> = moved.members.iter().map(|new| (new.id, new)).collect();
         for member in &mut document.members {
             if let Some(new) = new.get(&member.id) {
