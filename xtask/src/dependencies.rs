@@ -38,6 +38,7 @@ const RULE: &[(&str, &[&str])] = &[
     ),
     ("sim", &[]),
     ("simulation", &["domain", "saga", "ports", "workflows"]),
+    ("model", &["domain"]),
     ("relay", &[]),
     ("mariadbd", &[]),
     // The product's own engine and database for the demo saga; everything else speaks public REST.

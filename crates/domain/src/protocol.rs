@@ -10,9 +10,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::bundle::Checksum;
-use crate::document::{Document, Intent, SiteRef, Stamp};
+use crate::document::{Document, Intent, IntentState, SiteRef, Stamp};
 use crate::group::{Group, GroupStatus, IllegalTransition};
-use crate::ids::SiteId;
+use crate::ids::{GroupId, OperationId, SiteId};
+use crate::operation::{OperationKind, Outcome};
 use crate::sync::{Receipt, Statement, SyncState, SyncStatus};
 
 /// Why a site changes nothing.
@@ -38,6 +39,15 @@ pub enum Refusal {
     Diverged(Stamp),
     /// A change by the site where the group doesn't run.
     NotThePrimarys,
+    /// The group runs here already.
+    Here,
+}
+
+/// Where the group runs from now on, in the epoch that was reserved for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    pub to: SiteId,
+    pub epoch: u64,
 }
 
 /// What a bundle is to the site that holds the group already.
@@ -125,12 +135,6 @@ pub fn judge(held: &Group, document: &Document, origin: SiteId) -> Result<News, 
     Err(Refusal::NotThePrimarys)
 }
 
-/// The epoch that a site begins which takes the group over: behind every one that it knows to be used or reserved.
-pub fn next_epoch(document: &Document) -> u64 {
-    let reserved = document.intents.iter().map(|intent| intent.reserved_epoch);
-    reserved.max().unwrap_or(0).max(document.stamp.epoch) + 1
-}
-
 /// Counts a change. Until the peer has confirmed it there is no other.
 pub fn commit(group: &mut Group, now: DateTime<Utc>) {
     group.document.touch(now);
@@ -173,11 +177,117 @@ pub fn received(stamp: Stamp, now: DateTime<Utc>) -> SyncState {
     }
 }
 
-/// The group runs on that site from now on, in the epoch that was reserved for it. Saying so again moves nothing.
-pub fn relocate(document: &mut Document, to: SiteId, epoch: u64) {
-    if document.current_primary_site_id != to {
-        document.stamp.epoch = epoch;
-        document.current_primary_site_id = to;
+/// The epoch that a planned operation reserves.
+pub fn planned_epoch(document: &Document) -> u64 {
+    document.stamp.epoch + 1
+}
+
+/// Announces an operation: a change like any other, that reserves an epoch for where the group will run then.
+pub fn announce(
+    group: &mut Group,
+    operation: OperationId,
+    kind: OperationKind,
+    epoch: u64,
+    now: DateTime<Utc>,
+) {
+    group.document.open(Intent {
+        operation_id: operation,
+        kind,
+        reserved_epoch: epoch,
+        state: IntentState::Open,
+    });
+    commit(group, now);
+}
+
+/// Whether the peer knows of what was announced: before that nothing moves.
+pub fn is_known(group: &Group) -> bool {
+    group.sync.status == SyncStatus::Synced && group.sync.peer == Some(group.document.stamp)
+}
+
+/// Writes down how an announced operation ended, and where the group runs if it moved. False where that was done before.
+pub fn conclude(
+    group: &mut Group,
+    operation: OperationId,
+    outcome: Outcome,
+    moved: Option<Move>,
+    now: DateTime<Utc>,
+) -> bool {
+    let announced = group.document.open_intent();
+    if announced.is_none_or(|intent| intent.operation_id != operation) {
+        return false;
+    }
+    group.document.close(operation, outcome);
+    commit(group, now);
+    if let Some(moved) = moved {
+        relocate(&mut group.document, moved);
+    }
+    true
+}
+
+/// Whether this site may take the group over without asking. It can't while an announced operation may have made
+/// things here.
+pub fn may_take_over(group: &Group, here: SiteId) -> Result<(), Refusal> {
+    if let Some(intent) = group.document.open_intent() {
+        return Err(Refusal::Announced(intent.clone()));
+    }
+    if group.status.is_in_transit() {
+        return Err(Refusal::InTransit(group.status));
+    }
+    match group.document.current_primary_site_id == here {
+        true => Err(Refusal::Here),
+        false => Ok(()),
+    }
+}
+
+/// The epoch that a site begins which takes the group over: behind every one that it knows to be used or reserved.
+pub fn next_epoch(document: &Document) -> u64 {
+    let reserved = document.intents.iter().map(|intent| intent.reserved_epoch);
+    reserved.max().unwrap_or(0).max(document.stamp.epoch) + 1
+}
+
+/// Writes down that a site has taken the group over. Nothing told of it before.
+pub fn take_over(
+    group: &mut Group,
+    operation: OperationId,
+    outcome: Outcome,
+    moved: Move,
+    now: DateTime<Utc>,
+) {
+    group.document.open(Intent {
+        operation_id: operation,
+        kind: OperationKind::Failover,
+        reserved_epoch: moved.epoch,
+        state: IntentState::Closed(outcome),
+    });
+    commit(group, now);
+    relocate(&mut group.document, moved);
+}
+
+/// Saying so again moves nothing.
+fn relocate(document: &mut Document, moved: Move) {
+    if document.current_primary_site_id != moved.to {
+        document.stamp.epoch = moved.epoch;
+        document.current_primary_site_id = moved.to;
         document.failover_count += 1;
+    }
+}
+
+/// What this site holds, as an answer to the other one's nonce.
+pub fn state(
+    id: GroupId,
+    group: Option<&Group>,
+    nonce: String,
+    here: SiteId,
+    now: DateTime<Utc>,
+) -> Statement {
+    Statement {
+        nonce,
+        group_id: id,
+        site_id: here,
+        exists: group.is_some(),
+        stamp: group.map(|group| group.document.stamp),
+        open_intent: group.and_then(|group| group.document.open_intent().cloned()),
+        stated_at: now,
+        signature: None,
     }
 }

@@ -1,8 +1,8 @@
 //! Starting a failover: the intent is a modification like any other, so both sites know before anything moves.
 
 use protector_domain::{
-    FailoverOrder, Group, GroupId, GroupStatus, Intent, IntentState, Mappings, MemberStatus, Operation,
-    OperationId, OperationKind, Policy, PolicyStatus, Statement, Work,
+    FailoverOrder, Group, GroupId, GroupStatus, Mappings, MemberStatus, Operation, OperationId,
+    OperationKind, Policy, PolicyStatus, Statement, Work, protocol,
 };
 use protector_ports::Directory;
 use protector_ports::store::Along;
@@ -25,14 +25,15 @@ impl Service {
         let directory = self.directory.renewed(order.source, trust.as_ref());
         self.check_access(&group, &directory).await?;
         let (operation_id, source) = (order.operation, order.source);
-        group.document.open(Intent {
+        let now = self.clock.now();
+        protocol::announce(
+            &mut group,
             operation_id,
-            kind: OperationKind::Failover,
-            reserved_epoch: order.epoch,
-            state: IntentState::Open,
-        });
+            OperationKind::Failover,
+            order.epoch,
+            now,
+        );
         group.set_status(GroupStatus::FailingOver, None)?;
-        let now = self.touch(&mut group);
         let operation = pending(&order, caller.project_id.clone(), now);
         let work = Work::PlannedFailover(order);
         let mut along = Along {
@@ -67,7 +68,7 @@ impl Service {
             array_group: policy.pure_pg_name.clone(),
             replication_interval_seconds: interval(policy),
             mappings: group.document.mappings.overridden_by(mappings),
-            epoch: group.document.stamp.epoch + 1,
+            epoch: protocol::planned_epoch(&group.document),
         })
     }
 

@@ -22,6 +22,10 @@ pub(crate) fn refused(group: &Group, here: SiteId, refusal: Refusal) -> Error {
             stamp.version, held.name
         ))
         .with("sync_status", group.sync.status.as_str()),
+        Refusal::Here => Error::conflict(format!(
+            "Protection group '{}' runs on this site already: an unplanned failover is asked of the site that takes it over.",
+            held.name
+        )),
         Refusal::Foreign => foreign("word", peer),
         Refusal::Differs { peer: theirs, ours } => Error::conflict(format!(
             "Cannot modify the protection group: site '{peer}' holds version {}, this site version {}. Run `openstack protector protection-group sync-force {}`.",

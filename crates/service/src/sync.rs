@@ -38,18 +38,13 @@ impl Service {
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error),
         };
-        self.signed(Statement {
+        self.signed(protocol::state(
+            id,
+            group.as_ref(),
             nonce,
-            group_id: id,
-            site_id: self.local_site(),
-            exists: group.is_some(),
-            stamp: group.as_ref().map(|group| group.document.stamp),
-            open_intent: group
-                .as_ref()
-                .and_then(|group| group.document.open_intent().cloned()),
-            stated_at: self.clock.now(),
-            signature: None,
-        })
+            self.local_site(),
+            self.clock.now(),
+        ))
     }
 
     /// The peer's word that it stores our version: the modification is over.

@@ -4,9 +4,10 @@
 //! isn't changed by the start either. The engine raises its epoch when the group runs here, and that outranks
 //! whatever the other site comes back with.
 
+use protector_domain::protocol::Refusal;
 use protector_domain::{
-    FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation, OperationId,
-    OperationStatus, Policy, SiteId, Work, protocol,
+    FailoverOrder, Group, GroupId, GroupStatus, Intent, Mappings, Member, MemberStatus, Operation,
+    OperationId, OperationStatus, Policy, SiteId, Work, protocol,
 };
 use protector_ports::Directory;
 use protector_ports::store::{Along, OperationFilter, Page};
@@ -14,6 +15,7 @@ use protector_ports::store::{Along, OperationFilter, Page};
 use crate::error::{Error, Result};
 use crate::failover::{interval, no_policy};
 use crate::operations::{not_over, pending};
+use crate::refusal::refused;
 use crate::{Caller, Service, saga};
 
 /// What is to be brought here, and the epoch that it belongs to.
@@ -92,24 +94,15 @@ impl Service {
                 saga.id
             )));
         }
-        if let Some(intent) = group.document.open_intent() {
-            let id = intent.operation_id;
-            return Err(Error::conflict(format!(
-                "Operation {id} ({}), announced by site '{}', may have made things on this site already. Finishing it from here \
-                 is not offered by this release yet, and nothing was changed. Look at it with `openstack protector operation \
-                 show {id}` when that site answers again.",
-                intent.kind.as_str(),
-                group.document.peer_of(self.local_site()).name,
-            ))
-            .with("operation_id", id.to_string()));
+        let here = self.local_site();
+        match protocol::may_take_over(group, here) {
+            // One that was brought here in part may be taken on.
+            Ok(()) | Err(Refusal::Here) => Ok(()),
+            Err(Refusal::Announced(intent)) => {
+                Err(begun_by_the_other(&intent, &group.document.peer_of(here).name))
+            }
+            Err(refusal) => Err(refused(group, here, refusal)),
         }
-        if group.status.is_in_transit() {
-            return Err(Error::conflict(format!(
-                "The protection group is {}: wait until that is over.",
-                group.status.as_str()
-            )));
-        }
-        Ok(())
     }
 
     async fn running_operation(&self, group: GroupId) -> Result<Option<Operation>> {
@@ -206,4 +199,16 @@ impl Service {
 /// Whether a site's array token isn't in the database, but in Barbican.
 fn is_elsewhere(policy: &Policy, site: SiteId) -> bool {
     policy.side(site).is_some_and(|side| side.token_secret.is_some())
+}
+
+/// What it has made here can't be told apart yet.
+fn begun_by_the_other(intent: &Intent, peer: &str) -> Error {
+    let id = intent.operation_id;
+    Error::conflict(format!(
+        "Operation {id} ({}), announced by site '{peer}', may have made things on this site already. Finishing it from here is not \
+         offered by this release yet, and nothing was changed. Look at it with `openstack protector operation show {id}` when that \
+         site answers again.",
+        intent.kind.as_str(),
+    ))
+    .with("operation_id", id.to_string())
 }

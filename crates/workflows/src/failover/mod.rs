@@ -38,7 +38,7 @@ mod user_data;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use protector_domain::{FailoverOrder, Member, ProjectId, ServerId, SiteId, SyncStatus, VolumeId};
+use protector_domain::{FailoverOrder, Member, ProjectId, ServerId, SiteId, VolumeId, protocol};
 use protector_ports::cloud::Volume;
 use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
 use serde::de::DeserializeOwned;
@@ -185,9 +185,7 @@ impl Failover {
             "waiting for the other site's receipt",
             async || {
                 let group = self.world.group(self.order.group).await?;
-                let synced =
-                    group.sync.status == SyncStatus::Synced && group.sync.peer == Some(group.document.stamp);
-                match synced {
+                match protocol::is_known(&group) {
                     true => Ok(Some(())),
                     false if Instant::now() < end => Ok(None),
                     false => Err(permanent(format!(

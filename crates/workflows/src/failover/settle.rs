@@ -95,14 +95,12 @@ impl Failover {
 
     /// False where it was written before.
     fn end_planned(&self, group: &mut Group, end: &End) -> StepResult<bool> {
-        let announced = group.document.open_intent();
-        if announced.is_none_or(|intent| intent.operation_id != self.order.operation) {
+        let to = end.moved.as_ref().map(|_| self.there());
+        if !protocol::conclude(group, self.order.operation, end.outcome, to, end.now) {
             return Ok(false);
         }
-        group.document.close(self.order.operation, end.outcome);
-        protocol::commit(group, end.now);
         if let Some(moved) = &end.moved {
-            self.relocate(group, moved);
+            replace_members(group, moved);
         }
         match end.outcome {
             Outcome::Abandoned => group.set_status(GroupStatus::Error, end.reason.clone()),
@@ -121,14 +119,8 @@ impl Failover {
             return Ok(false);
         }
         if let Some(moved) = &end.moved {
-            group.document.open(Intent {
-                operation_id: self.order.operation,
-                kind: OperationKind::Failover,
-                reserved_epoch: self.order.epoch,
-                state: IntentState::Closed(end.outcome),
-            });
-            protocol::commit(group, end.now);
-            self.relocate(group, moved);
+            protocol::take_over(group, self.order.operation, end.outcome, self.there(), end.now);
+            replace_members(group, moved);
             for member in &self.order.members {
                 match moved.given_up.get(&member.id) {
                     Some(reason) => {
@@ -161,15 +153,21 @@ impl Failover {
         Ok(true)
     }
 
-    fn relocate(&self, group: &mut Group, moved: &Move) {
-        let document = &mut group.document;
-        // A retry for the members that were missing moves nothing that has moved already.
-        protocol::relocate(document, self.order.target, self.order.epoch);
-        let new: HashMap<MemberId, &Member> = moved.members.iter().map(|new| (new.id, new)).collect();
-        for member in &mut document.members {
-            if let Some(new) = new.get(&member.id) {
-                *member = (*new).clone();
-            }
+    /// A retry for the members that were missing moves nothing that has moved already.
+    fn there(&self) -> protocol::Move {
+        protocol::Move {
+            to: self.order.target,
+            epoch: self.order.epoch,
+        }
+    }
+}
+
+/// Other servers, other volumes, the same members.
+fn replace_members(group: &mut Group, moved: &Move) {
+    let new: HashMap<MemberId, &Member> = moved.members.iter().map(|new| (new.id, new)).collect();
+    for member in &mut group.document.members {
+        if let Some(new) = new.get(&member.id) {
+            *member = (*new).clone();
         }
     }
 }
