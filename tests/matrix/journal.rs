@@ -132,6 +132,18 @@ impl Journal {
         }
     }
 
+    /// Whether somebody else could write now: a process that is frozen in the midst of a write keeps SQLite's one lock.
+    pub async fn can_be_written(&mut self) -> Result<bool> {
+        match sqlx::query("BEGIN IMMEDIATE").execute(&mut self.database).await {
+            Ok(_) => {
+                sqlx::query("ROLLBACK").execute(&mut self.database).await?;
+                Ok(true)
+            }
+            Err(sqlx::Error::Database(error)) if error.message().contains("locked") => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Until there is a line after this one.
     pub async fn goes_on(&mut self, after: i64, patience: Duration) -> Result<()> {
         let end = Instant::now() + patience;

@@ -132,7 +132,7 @@ fn chosen(mut cells: Vec<Cell>, arguments: &Arguments) -> Vec<Cell> {
     }
 }
 
-/// How often a cell is tried whose engine lost its lease because the machine was busy.
+/// How often a cell is tried whose engine lost its lease because the machine was busy, or was frozen in a write.
 const TRIES: usize = 4;
 
 async fn work(mut lane: Lane, queue: &Mutex<VecDeque<Cell>>, report: &Mutex<Report>) -> Result<()> {
@@ -145,6 +145,9 @@ async fn work(mut lane: Lane, queue: &Mutex<VecDeque<Cell>>, report: &Mutex<Repo
             tries += 1;
             match &outcome {
                 Ok(one) if one.lease_lost && tries < TRIES => {}
+                Err(error) if error.is::<run::FrozenInAWrite>() && tries < TRIES => {
+                    lane = Lane::start().await?;
+                }
                 _ => break outcome,
             }
         };

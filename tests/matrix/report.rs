@@ -137,7 +137,7 @@ impl Report {
         let total = self.total();
         let _ = writeln!(
             text,
-            "{} cells were tried again because a busy machine cost an engine its lease",
+            "{} cells were tried again: a busy machine cost an engine its lease, or the blow met it in a write",
             self.leases_lost
         );
         let line = json!({

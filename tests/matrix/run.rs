@@ -101,6 +101,19 @@ fn failpoints(cell: &Cell, journal: &Journal) -> String {
     }
 }
 
+/// The blow met another thread of the engine in the midst of a write: until that goes on or is ended, which is what
+/// systemd's watchdog does, nobody writes to SQLite's file.
+#[derive(Debug)]
+pub struct FrozenInAWrite;
+
+impl std::fmt::Display for FrozenInAWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the engine was frozen while it held the database's lock")
+    }
+}
+
+impl std::error::Error for FrozenInAWrite {}
+
 struct Run<'a> {
     lane: &'a Lane,
     cell: &'a Cell,
@@ -136,6 +149,9 @@ impl Run<'_> {
     /// The engine sleeps, another one takes over and ends the work, and then the first one wakes up.
     async fn sleep(&mut self, mut engine: Engine) -> Result<String> {
         let newest = self.stopped(&mut engine).await?;
+        if !self.journal.can_be_written().await? {
+            return Err(FrozenInAWrite.into());
+        }
         let started = now();
         let next = self.next_engine()?;
         self.journal.goes_on(newest, PATIENCE).await?;

@@ -8,6 +8,7 @@ mod crash_matrix;
 mod dependencies;
 mod junit;
 mod lab;
+mod model;
 mod mutations;
 mod packages;
 mod results;
@@ -50,6 +51,8 @@ enum Command {
     CrashMatrix(crash_matrix::CrashMatrix),
     /// Two simulated sites, driven by seeds; ends with one line of JSON
     Simulate(simulate::Simulate),
+    /// All histories of what the two sites say to each other; ends with one line of JSON
+    Model,
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
     /// Make the change that stands beside each clause, and see its tests fail
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Bench(bench) => bench::run(bench)?,
         Command::CrashMatrix(wanted) => crash_matrix::run(&wanted)?,
         Command::Simulate(what) => simulate::run(&what)?,
+        Command::Model => model::run()?,
         Command::Conformance => conformance::run()?,
         Command::Mutations { clauses } => mutations::run(&clauses)?,
     };

@@ -482,7 +482,7 @@ fn configure(sites: &Sites, directory: &Path, scale: f64) -> Result<PathBuf> {
         .clone();
     let poll = scaled_millis(R1.poll, scale).max(50);
     let text = format!(
-        "[DEFAULT]\nstate_path = {state}\nlog_dir =\n\n\
+        "[DEFAULT]\nstate_path = {state}\n\n\
          [keystone_authtoken]\nauth_url = {auth}\nwww_authenticate_uri = {auth}\n\
          username = protector\npassword = {password}\nproject_name = service\n\n\
          [security]\nallowed_networks = 127.0.0.0/8\n\n\

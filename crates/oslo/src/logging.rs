@@ -66,7 +66,10 @@ impl LogSettings {
         LogSettings {
             name: name.into(),
             debug: config.get(&DEBUG),
-            log_dir: config.get(&LOG_DIR).map(PathBuf::from),
+            log_dir: config
+                .get(&LOG_DIR)
+                .filter(|dir| !dir.is_empty())
+                .map(PathBuf::from),
         }
     }
 

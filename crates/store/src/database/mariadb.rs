@@ -18,10 +18,12 @@ const NO_CONNECTION: Duration = Duration::from_millis(700);
 /// API and engine have as many each, as most services of OpenStack have.
 const CONNECTIONS: u32 = 10;
 
-const SESSION: [&str; 2] = [
+const SESSION: [&str; 3] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     // Longer than any transaction of ours holds a row.
     "SET SESSION innodb_lock_wait_timeout = 4",
+    // A process that stands still in a transaction keeps its rows, and nobody could take its work over.
+    "SET SESSION idle_transaction_timeout = 5",
 ];
 
 pub const NOW: &str = "DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')";

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use protector_domain::{
-    Group, GroupStatus, Intent, IntentState, Member, MemberId, MemberStatus, OperationKind, Outcome, protocol,
-};
+use protector_domain::{Group, GroupStatus, Member, MemberId, MemberStatus, Outcome, protocol};
 use protector_saga::{SagaOutcome, State, StepPhase};
 
 use super::left_behind::LeftBehind;

@@ -1,5 +1,6 @@
 //! Which addresses a port gets.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use rand::Rng;
@@ -67,13 +68,16 @@ fn text(number: u128, v4: bool) -> String {
 }
 
 fn taken(world: &World, network: &str, but: &str, address: &str) -> bool {
-    world.network.ports.iter().any(|port| {
-        port["network_id"] == network
-            && port["id"] != but
-            && port["fixed_ips"]
-                .as_array()
-                .is_some_and(|fixed| fixed.iter().any(|fixed| fixed["ip_address"] == address))
-    })
+    in_use(world, network, but).any(|used| used == address)
+}
+
+/// The addresses of a network's ports, but for one port.
+fn in_use<'a>(world: &'a World, network: &'a str, but: &'a str) -> impl Iterator<Item = &'a str> {
+    let ports = world.network.ports.iter();
+    ports
+        .filter(move |port| port["network_id"] == network && port["id"] != but)
+        .flat_map(|port| port["fixed_ips"].as_array().into_iter().flatten())
+        .filter_map(|fixed| fixed["ip_address"].as_str())
 }
 
 /// The addresses of a port: the wanted ones, or one of each address family.
@@ -160,6 +164,7 @@ pub(super) fn choose(
 
 fn free(world: &World, network: &str, subnet: &Value) -> Result<Value, Fault> {
     let v4 = subnet["ip_version"] == 4;
+    let taken: HashSet<&str> = in_use(world, network, "").collect();
     for pool in subnet["allocation_pools"].as_array().into_iter().flatten() {
         let end = |key: &str| pool[key].as_str().and_then(|text| text.parse().ok()).map(value);
         let (Some(first), Some(last)) = (end("start"), end("end")) else {
@@ -168,7 +173,7 @@ fn free(world: &World, network: &str, subnet: &Value) -> Result<Value, Fault> {
         // More than that nobody will ever use here.
         for number in first..=last.min(first + 65_536) {
             let address = text(number, v4);
-            if subnet["gateway_ip"] != address.as_str() && !taken(world, network, "", &address) {
+            if subnet["gateway_ip"] != address.as_str() && !taken.contains(address.as_str()) {
                 return Ok(json!({"subnet_id": subnet["id"], "ip_address": address}));
             }
         }
