@@ -42,7 +42,7 @@ const SCOPES: [(&str, Protocol); 3] = [
             groups: 1,
             edits: 2,
             plans: 1,
-            takeovers: 2,
+            takeovers: 1,
         },
     ),
     (
