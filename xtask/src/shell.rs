@@ -114,3 +114,15 @@ pub fn files() -> anyhow::Result<Vec<String>> {
         .map(str::to_owned)
         .collect())
 }
+
+/// Builds one release program, and says where it is.
+pub fn built(package: &str, more: &[&str]) -> anyhow::Result<String> {
+    let log = format!("{package}-build");
+    let mut line = vec!["cargo", "build", "--release", "--locked", "--package", package];
+    line.extend(more);
+    ensure!(
+        run(&log, 30, &line)?.success,
+        "{package} can't be built; see .run/logs/{log}.log"
+    );
+    crate::suites::program(package)
+}

@@ -1,9 +1,8 @@
 //! `cargo xtask simulate`: two whole sites in one thread, seed by seed, and the bugs planted to prove that they are seen.
 
-use anyhow::ensure;
 use clap::Args;
 
-use crate::{shell, suites};
+use crate::shell::{self, built};
 
 #[derive(Args)]
 pub struct Simulate {
@@ -25,22 +24,8 @@ pub struct Simulate {
 }
 
 pub fn run(what: &Simulate) -> anyhow::Result<bool> {
-    let build = [
-        "cargo",
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "protector-simulation",
-        "--features",
-        "run",
-    ];
-    ensure!(
-        shell::run("simulate-build", 30, &build)?.success,
-        "the simulation can't be built; see .run/logs/simulate-build.log"
-    );
     let mut line = vec![
-        suites::program("protector-simulation")?,
+        built("protector-simulation", &["--features", "run"])?,
         format!("--seeds={}", what.seeds),
         format!("--from={}", what.from),
     ];

@@ -48,12 +48,7 @@ impl SiteKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn keys() -> (tempfile::TempDir, SiteKeys) {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = SiteKeys::generate(&dir.path().join("site.key")).unwrap();
-        (dir, keys)
-    }
+    use crate::site::tests::keys;
 
     #[test]
     fn only_the_named_site_opens_it_and_only_in_its_context() {

@@ -42,12 +42,7 @@ pub(crate) fn public(text: &str) -> Result<VerifyingKey, SecretsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn keys() -> (tempfile::TempDir, SiteKeys) {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = SiteKeys::generate(&dir.path().join("site.key")).unwrap();
-        (dir, keys)
-    }
+    use crate::site::tests::keys;
 
     #[test]
     fn only_its_own_words_by_its_own_key_are_signed() {

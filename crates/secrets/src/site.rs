@@ -58,8 +58,15 @@ impl SiteKeys {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A new pair, and the directory that it lies in.
+    pub(crate) fn keys() -> (tempfile::TempDir, SiteKeys) {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = SiteKeys::generate(&dir.path().join("site.key")).unwrap();
+        (dir, keys)
+    }
 
     #[test]
     fn a_pair_is_made_once_and_loaded_ever_after() {

@@ -23,8 +23,9 @@ pub(crate) fn refused(group: &Group, here: SiteId, refusal: Refusal) -> Error {
         ))
         .with("sync_status", group.sync.status.as_str()),
         Refusal::Here => Error::conflict(format!(
-            "Protection group '{}' runs on this site already: an unplanned failover is asked of the site that takes it over.",
-            held.name
+            "Protection group '{}' runs on this site ('{}') already: an unplanned failover is asked of the site that takes it over.",
+            held.name,
+            held.current_primary().name
         )),
         Refusal::Foreign => foreign("word", peer),
         Refusal::Differs { peer: theirs, ours } => Error::conflict(format!(

@@ -19,8 +19,7 @@ impl Service {
         let Some(public_key) = &site.public_key else {
             return Err(Error::conflict(format!(
                 "Site '{name}' is registered here without its public key, so it can't be told whether the {what} is its own: give \
-                 it with `openstack protector site set {name} --public-key KEY`. `openstack protector site validate {name}` on \
-                 that site's side shows which it is."
+                 it with `openstack protector site set {name} --public-key KEY`. That site's own API shows it at its root, `GET /`."
             )));
         };
         let Some(signature) = said.signature() else {

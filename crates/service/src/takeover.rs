@@ -129,11 +129,11 @@ impl Service {
         let document = &group.document;
         let name = &document.name;
         let here = self.local_site();
-        let Some(site) = document.site(here) else {
+        if document.site(here).is_none() {
             return Err(Error::conflict(format!(
                 "This site is not one of the two sites of protection group '{name}'."
             )));
-        };
+        }
         if document.members.is_empty() {
             return Err(Error::conflict(format!(
                 "Protection group '{name}' has no members."
@@ -146,11 +146,7 @@ impl Service {
             });
         }
         if group.status != GroupStatus::FailedOverPartial {
-            return Err(Error::conflict(format!(
-                "Protection group '{name}' runs on this site ('{}') already: an unplanned failover is asked of the site that \
-                 takes it over.",
-                site.name
-            )));
+            return Err(refused(group, here, Refusal::Here));
         }
         let failed: Vec<Member> = document
             .members
