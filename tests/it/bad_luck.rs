@@ -60,7 +60,7 @@ async fn o8_tokens_that_end_in_the_middle_are_renewed() -> Result<()> {
     // Hours go by while Cinder imports: all tokens there are have ended, and so have the arrays' sessions.
     Trouble::at("site-b", "POST /manageable_volumes$")
         .times(1)
-        .late(700)
+        .held_back()
         .cause(&stack.simulation)
         .await?;
     let operation = pair.failover(&group.id, json!({})).await?;
@@ -117,7 +117,7 @@ async fn o8_a_trust_that_is_gone_is_named_with_what_renews_it() -> Result<()> {
     let before = stack.simulation.world().await?;
     Trouble::at("site-b", "POST /manageable_volumes$")
         .times(1)
-        .late(700)
+        .held_back()
         .cause(&stack.simulation)
         .await?;
     let operation = pair.failover(&group.id, json!({})).await?;
@@ -158,7 +158,7 @@ async fn o8_servers_start_again_though_their_trustor_is_gone() -> Result<()> {
     stop_at_last().cause(&stack.simulation).await?;
     Trouble::at("site-b", "POST /manageable_volumes$")
         .times(1)
-        .late(700)
+        .held_back()
         .cause(&stack.simulation)
         .await?;
     let operation = pair.failover(&group.id, json!({})).await?;
@@ -269,7 +269,7 @@ async fn o8_an_array_that_fails_before_the_point_of_no_return() -> Result<()> {
     let snapshot = || {
         Trouble::at("fa-a", "POST /protection-group-snapshots$")
             .times(1)
-            .late(400)
+            .held_back()
     };
     snapshot().cause(simulation).await?;
     stop_at_last().cause(simulation).await?;

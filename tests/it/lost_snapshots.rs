@@ -95,7 +95,7 @@ async fn o8_a_final_snapshot_that_is_eradicated_is_said_and_taken_again() -> Res
     let before = stack.simulation.world().await?;
     let hand = Hand::at(&stack.b.array_url, "fa-b-token").await?;
     Trouble::at("fa-b", "POST /volumes$")
-        .late(700)
+        .held_back()
         .cause(&stack.simulation)
         .await?;
     let operation = pair.failover(&group.id, json!({})).await?;
@@ -163,7 +163,7 @@ async fn o2_a_snapshot_that_is_missing_or_eradicated_is_said_and_another_one_tak
     stack.lose_site_a().await?;
     let before = stack.simulation.cloud_state("site-b").await?;
     Trouble::at("fa-b", "POST /volumes$")
-        .late(700)
+        .held_back()
         .cause(&stack.simulation)
         .await?;
     let operation = take_over(&pair, &group.id).await?;

@@ -76,10 +76,10 @@ impl Trouble {
         self.meets(json!({"kind": "lost_answer"}))
     }
 
-    /// It is held back so long, and then done as always.
+    /// It is held back for as long as a test on a busy machine needs to act meanwhile, and then done as always.
     #[must_use]
-    pub fn late(self, millis: u64) -> Self {
-        self.meets(json!({"kind": "delay", "millis": millis}))
+    pub fn held_back(self) -> Self {
+        self.meets(json!({"kind": "delay", "millis": 3000}))
     }
 
     pub async fn cause(&self, simulation: &Simulation) -> Result<()> {

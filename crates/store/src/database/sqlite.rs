@@ -5,14 +5,17 @@
 //! moments in which both write.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use tokio::time::sleep;
 
 /// Longer than any transaction of ours; a database that is locked for longer counts as down.
 const BUSY: Duration = Duration::from_secs(10);
+/// Turning a file to WAL takes milliseconds.
+const AGAIN: Duration = Duration::from_millis(20);
 
 pub const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'";
 
@@ -31,7 +34,29 @@ pub async fn pools(file: &Path, create: bool) -> Result<(SqlitePool, SqlitePool)
             .max_connections(size)
             .acquire_timeout(BUSY * 2)
     };
-    let writes = pool(1).connect_with(options.clone()).await?;
+    let writes = first_alone(|| pool(1).connect_with(options.clone())).await?;
     let reads = pool(4).connect_with(options).await?;
     Ok((reads, writes))
+}
+
+/// Several processes may open a new file at once. One of them turns it to WAL, and SQLite tells the others that
+/// it is locked without waiting for the busy timeout (<https://sqlite.org/wal.html>, section 8): they come again.
+async fn first_alone<F>(connect: impl Fn() -> F) -> Result<SqlitePool, sqlx::Error>
+where
+    F: Future<Output = Result<SqlitePool, sqlx::Error>>,
+{
+    let end = Instant::now() + BUSY;
+    loop {
+        match connect().await {
+            Err(error) if is_busy(&error) && Instant::now() < end => sleep(AGAIN).await,
+            opened => return opened,
+        }
+    }
+}
+
+/// `SQLITE_BUSY`, or one of its extended codes, whose lowest byte it is.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
