@@ -299,6 +299,10 @@ impl World {
                 ..Settings::default()
             });
         }
+        let linked = |up: bool| {
+            let changed = self.sites.fabric().change_links(None, |link: &mut LinkConfig| link.up = up);
+            changed.map_err(|error| anyhow::anyhow!("the link: {error}"))
+        };
         let at_once = |link: &mut LinkConfig| {
             link.transfer_millis = 0;
             link.bytes_per_second = 0;
@@ -308,9 +312,12 @@ impl World {
         let changed = self.sites.fabric().change_links(None, at_once);
         changed.map_err(|error| anyhow::anyhow!("the link: {error}"))?;
         self.register_sites().await?;
+        // Else the arrays tell each other of their growing group with each volume.
+        linked(false)?;
         let members: Vec<Member> = (0..servers)
             .map(|number| self.boot(number, volumes_each))
             .collect::<Result<_>>()?;
+        linked(true)?;
         let names: Vec<String> = members
             .iter()
             .flat_map(|member| &member.volumes)

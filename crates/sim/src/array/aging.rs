@@ -1,6 +1,7 @@
 //! Snapshots age by their group's retention, and what was destroyed goes for good after a while.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::world::{Array, Group, Retention, World};
 
@@ -186,7 +187,9 @@ pub(super) fn remove_volume(array: &mut Array, name: &str) {
         .snapshots
         .retain(|_, snapshot| snapshot.group_snapshot.is_some() || snapshot.source.name != name);
     for group in array.groups.values_mut().filter(|group| group.is_local) {
-        group.volumes.retain(|volume| volume != name);
+        if group.volumes.iter().any(|volume| volume == name) {
+            Arc::make_mut(&mut group.volumes).retain(|volume| volume != name);
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Protection groups: their schedules, retention and life.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::aging;
@@ -58,8 +61,9 @@ impl Group {
             is_local: true,
             source: source.to_owned(),
             destroyed: None,
-            volumes: Vec::new(),
-            targets: std::collections::BTreeMap::new(),
+            volumes: Arc::default(),
+            mirrored: None,
+            targets: BTreeMap::new(),
             allowed: false,
             replication_schedule: schedule(14_400_000),
             snapshot_schedule: schedule(3_600_000),

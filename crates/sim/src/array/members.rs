@@ -1,5 +1,7 @@
 //! Which volumes are in a protection group, and which arrays it replicates to.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::ask::{Answer, Ask};
@@ -113,7 +115,7 @@ pub(super) fn post_volumes(world: &mut World, ask: &Ask<'_>) -> ApiResult<Answer
     let mut items = Vec::new();
     for name in names {
         if let Some(group) = array.groups.get_mut(&name) {
-            group.volumes.extend(members.iter().cloned());
+            Arc::make_mut(&mut group.volumes).extend(members.iter().cloned());
         }
         if let Some(group) = array.groups.get(&name) {
             items.extend(members.iter().map(|volume| volume_view(array, group, volume)));
@@ -138,7 +140,7 @@ pub(super) fn delete_volumes(world: &mut World, ask: &Ask<'_>) -> ApiResult<Answ
     }
     for name in names {
         if let Some(group) = array.groups.get_mut(&name) {
-            group.volumes.retain(|volume| !members.contains(volume));
+            Arc::make_mut(&mut group.volumes).retain(|volume| !members.contains(volume));
         }
     }
     Ok(Answer::Empty)

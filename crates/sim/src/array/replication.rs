@@ -3,6 +3,8 @@
 //! Nothing here runs in the background. [`settle`] brings the world up to a given time, event by event, so a
 //! test that moves the clock forward by a day gets the same history as one that waits.
 
+use std::sync::Arc;
+
 use super::aging;
 use super::group_snapshots::{self, Making};
 use super::world::{Group, GroupSnapshot, Member, Reference, Schedule, Snapshot, Target, Transfer, World};
@@ -438,11 +440,9 @@ impl Group {
     /// Take over what the source says of itself.
     fn mirror(&mut self, source: &str, local: &Self) {
         source.clone_into(&mut self.source);
-        self.volumes = local
-            .volumes
-            .iter()
-            .map(|volume| on_target(source, volume))
-            .collect();
+        let names = local.volumes.iter().map(|volume| on_target(source, volume));
+        self.volumes = Arc::new(names.collect());
+        self.mirrored = Some(Arc::clone(&local.volumes));
         self.targets = local.targets.clone();
         self.replication_schedule = local.replication_schedule.clone();
         self.snapshot_schedule = local.snapshot_schedule.clone();
@@ -451,14 +451,20 @@ impl Group {
         self.ratcheted = local.ratcheted;
     }
 
+    fn mirrors_volumes(&self, source: &str, volumes: &Arc<Vec<String>>) -> bool {
+        let same = |list: &Arc<Vec<String>>| Arc::ptr_eq(list, volumes);
+        self.mirrored.as_ref().is_some_and(same)
+            || self.volumes.len() == volumes.len()
+                && self
+                    .volumes
+                    .iter()
+                    .zip(volumes.iter())
+                    .all(|(there, here)| is_on_target(there, source, here))
+    }
+
     /// Whether taking over would change nothing.
     fn mirrors(&self, source: &str, local: &Self) -> bool {
-        self.volumes.len() == local.volumes.len()
-            && self
-                .volumes
-                .iter()
-                .zip(&local.volumes)
-                .all(|(there, here)| is_on_target(there, source, here))
+        self.mirrors_volumes(source, &local.volumes)
             && self.targets == local.targets
             && self.replication_schedule == local.replication_schedule
             && self.snapshot_schedule == local.snapshot_schedule

@@ -1,5 +1,7 @@
 //! Volumes: made, cloned, overwritten, renamed, resized, destroyed, recovered, eradicated.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::aging;
@@ -136,7 +138,7 @@ pub(super) fn post(world: &mut World, ask: &Ask<'_>) -> ApiResult<Answer> {
                 .get_mut(group)
                 .filter(|group| !group.volumes.contains(name))
             {
-                group.volumes.push(name.clone());
+                Arc::make_mut(&mut group.volumes).push(name.clone());
             }
         }
     }
@@ -325,8 +327,8 @@ fn rename(array: &mut Array, old: &str, new: &str) {
         new.clone_into(&mut connection.volume);
     }
     for group in array.groups.values_mut().filter(|group| group.is_local) {
-        for volume in group.volumes.iter_mut().filter(|volume| *volume == old) {
-            new.clone_into(volume);
+        if let Some(at) = group.volumes.iter().position(|volume| volume == old) {
+            new.clone_into(&mut Arc::make_mut(&mut group.volumes)[at]);
         }
     }
     let own: Vec<String> = array

@@ -1,6 +1,7 @@
 //! Everything that exists on the arrays of a fabric and between them. This is what is kept over a restart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -112,7 +113,11 @@ pub(super) struct Group {
     /// The array the group lives on.
     pub source: String,
     pub destroyed: Option<u64>,
-    pub volumes: Vec<String>,
+    pub volumes: Arc<Vec<String>>,
+    /// Of a group of another array: the source's list that `volumes` was made from. Looking whether it is still the
+    /// same one is what makes groups of many thousand volumes cheap.
+    #[serde(skip)]
+    pub mirrored: Option<Arc<Vec<String>>>,
     pub targets: BTreeMap<String, Target>,
     /// Of a group of another array: whether it may send snapshots here. This, and not what the source
     /// remembers of it, is the gate.
