@@ -165,7 +165,7 @@ async fn o2_a_group_that_was_taken_over_goes_back() -> Result<()> {
     stack.return_site_a().await?;
     stack.a.start().await?;
     until_held(&pair, &group).await?;
-    let ports = pair.here.listed("network", "/ports", "ports").await?;
+    let ports = pair.here.listed("network", "/v2.0/ports", "ports").await?;
     let volumes = pair.here.listed("volumev3", "/volumes/detail", "volumes").await?;
     let path = format!("/protection-groups/{}", group.id);
     there.push(&group.id).await?;
@@ -205,7 +205,7 @@ async fn o2_a_group_that_was_taken_over_goes_back() -> Result<()> {
         all.sort();
         all
     };
-    let now = pair.here.listed("network", "/ports", "ports").await?;
+    let now = pair.here.listed("network", "/v2.0/ports", "ports").await?;
     assert_eq!(ids(&now), ids(&ports));
     let now = ids(&pair.here.listed("volumev3", "/volumes/detail", "volumes").await?);
     ensure!(
