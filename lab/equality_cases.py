@@ -414,6 +414,7 @@ def compute(s):
     s.probe('list_servers_of_another_project', 'protector', 'compute', 'GET', '/servers/detail', 200, query={'all_tenants': '1', 'project_id': '{other_project}', **PAGE}, lacks=s.ids.get('server'), reads=['servers'])
     s.probe('list_servers_of_all_as_tenant', 'trust', 'compute', 'GET', '/servers/detail', 403, query={'all_tenants': '1'})
     s.probe('list_attached_volumes', 'trust', 'compute', 'GET', '/servers/{server}/os-volume_attachments', 200, reads=['volumeAttachments/[]/' + r for r in ('volumeId', 'device', 'delete_on_termination', 'tag')], what='list attached volumes')
+    s.probe('keep_attached_volume', 'protector', 'compute', 'PUT', '/servers/{server}/os-volume_attachments/{data}', 202, {'volumeAttachment': {'volumeId': '{data}', 'delete_on_termination': False}}, what='keep attached volume')
     s.probe('list_interfaces', 'trust', 'compute', 'GET', '/servers/{server}/os-interface', 200, reads=['interfaceAttachments/[]/port_id'], what='list interfaces')
     s.probe('list_ports_of_the_server', 'trust', 'network', 'GET', '/ports', 200, query={'device_id': '{server}', **PAGE}, reads=['ports/[]/device_owner'])
     s.probe('show_attached_volume', 'trust', 'volume', 'GET', '/volumes/{data}', 200, text='"in-use"', reads=['volume/attachments/[]/server_id', 'volume/attachments/[]/device'])

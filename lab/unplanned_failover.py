@@ -2,6 +2,7 @@
 import json
 
 import killed_engine
+import way_back
 from scenario import (RUN, TYPE, at_once, await_policy, boot, check, client, content, control, disks_of, lab_sh, policy_options,
                       protector, say, store_token, until, write_markers)
 
@@ -53,6 +54,7 @@ def run(world):
 
     say('site-a comes back')
     lab_sh('site', 'up', 'a')
+    way_back.fence(tenant_a, servers)
     for server in servers:
         now = tenant_a.compute.get_server(server.id)
         check('%s_is_not_harmed_at_site_a' % server.name, now.status in ('ACTIVE', 'SHUTOFF') and disks_of(tenant_a, server) == disks[server.name],
@@ -63,6 +65,9 @@ def run(world):
     client('tenant-b', 'protector', 'protection-group', 'sync-force', GROUP)
     shown = protector('tenant-a', 'protection-group', 'show', GROUP)
     check('site_a_learns_where_the_group_runs', shown['status'] == 'failed_over' and shown['current_primary_site'] == 'site-b', shown)
+    if code == 0:
+        say('the group goes back to site-a')
+        say('it took %.1f s' % way_back.run(world, GROUP, servers, disks, addresses))
     return seconds
 
 

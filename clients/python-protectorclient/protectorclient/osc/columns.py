@@ -53,3 +53,22 @@ class Truth(columns.FormattableColumn):
 
     def machine_readable(self):
         return self._value
+
+
+class Fencing(columns.FormattableColumn):
+    """How a site that lost a group is kept away from it, in one line."""
+
+    def human_readable(self):
+        fence = self._value
+        if not fence:
+            return ''
+        text = '%s: %s' % (fence.get('site') or fence.get('site_id'),
+                           fence.get('status'))
+        if fence.get('reason'):
+            text = '%s (%s)' % (text, fence['reason'])
+        elif fence.get('replicated_back_at'):
+            text = '%s, replicated back' % text
+        return text
+
+    def machine_readable(self):
+        return self._value

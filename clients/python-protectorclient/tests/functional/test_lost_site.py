@@ -33,12 +33,15 @@ def test_o2_a_silent_site_is_asked_nothing_until_all_is_up(world):
         operation = world.show(
             'site-b', 'protection-group', 'failover', group, '--type',
             'unplanned', '--yes')
-        ended = worlds.eventually(
-            lambda: world.show('site-b', 'operation', 'show',
-                               operation['id']),
-            lambda shown: shown['status'] in ('completed', 'failed'))
+        # Counted before it is seen to be over: from then on the lost site
+        # is asked whether it can be fenced.
+        knocks, ended = worlds.eventually(
+            lambda: (world.knocks('site-a'),
+                     world.show('site-b', 'operation', 'show',
+                                operation['id'])),
+            lambda seen: seen[1]['status'] in ('completed', 'failed'))
         assert ended['status'] == 'completed', ended
-        assert world.knocks('site-a') == before
+        assert knocks == before
         made = ended['result_data']['instances_created'][0]['id']
         new = world.ok('site-b', 'server', 'show', made, '-f',
                        'json').json()

@@ -18,6 +18,7 @@ import uuid
 from osc_lib import exceptions as osc_exc
 
 from protectorclient import exceptions
+from protectorclient.osc import columns
 from protectorclient.osc import common
 
 #: the fields of both documented examples
@@ -29,7 +30,7 @@ DETAILS = FIELDS[:4] + ('status_reason',) + FIELDS[4:8] + (
     'primary_site_id', 'secondary_site_id', 'current_primary_site_id',
     'volume_type', 'consistency_group_id', 'failover_count',
     'member_count', 'has_policy', 'epoch', 'version', 'sync_status',
-    'facts_read_at', 'facts_complete', 'created_at', 'updated_at',
+    'facts_read_at', 'facts_complete', 'fencing', 'created_at', 'updated_at',
     'project_id')
 
 
@@ -143,7 +144,7 @@ class ShowProtectionGroup(common.ShowOne):
         group = self.client.group(found['id'])
         if group.get('sync_status') in ('pending', 'failed'):
             group = self._healed(group)
-        return common.pick(group, DETAILS)
+        return common.pick(group, DETAILS, {'fencing': columns.Fencing})
 
     def _healed(self, group):
         """Finish what an earlier client left, if that is possible."""
