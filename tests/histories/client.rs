@@ -198,6 +198,10 @@ impl Client {
                 if Stamp::read(&statement["stamp"]) != Some(document.stamp) {
                     return Ok(Attempt::Moved);
                 }
+                // It was made before, and the answer was lost.
+                if document.marks.contains(mark) {
+                    return Ok(Attempt::Refused);
+                }
                 Some(self.body(group, *change, mark, &document))
             }
         };

@@ -140,7 +140,7 @@ impl Lane {
             let id = match plan.server && number == 0 {
                 true => {
                     let group = self.stack.protected(&self.pair, &name, 1).await?;
-                    self.stack.replicated().await?;
+                    self.stack.group_replicated(&format!("pg-{name}")).await?;
                     group.id
                 }
                 false => self.stack.bare_group(&self.pair, &name).await?,
