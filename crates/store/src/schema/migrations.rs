@@ -20,6 +20,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/sqlite/0002_group_facts.sql"),
         mariadb: include_str!("../../migrations/mariadb/0002_group_facts.sql"),
     },
+    Migration {
+        version: "0003",
+        sqlite: include_str!("../../migrations/sqlite/0003_deleted_groups.sql"),
+        mariadb: include_str!("../../migrations/mariadb/0003_deleted_groups.sql"),
+    },
 ];
 
 pub fn newest() -> &'static str {

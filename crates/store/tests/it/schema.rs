@@ -32,15 +32,15 @@ async fn migrating_twice_changes_nothing(fixture: &Fixture) {
     let dsn = fixture.dsn();
     assert_eq!(schema_version(&dsn).await.unwrap(), None);
     let first = migrate(&dsn, &NOBODY).await.unwrap();
-    assert_eq!((first.from, first.to.as_str()), (None, "0002"));
+    assert_eq!((first.from, first.to.as_str()), (None, "0003"));
     let shape = fixture.shape().await;
     let second = migrate(&dsn, &NOBODY).await.unwrap();
     assert_eq!(
         (second.from.as_deref(), second.site_id),
-        (Some("0002"), first.site_id)
+        (Some("0003"), first.site_id)
     );
     assert_eq!(fixture.shape().await, shape);
-    assert_eq!(schema_version(&dsn).await.unwrap().as_deref(), Some("0002"));
+    assert_eq!(schema_version(&dsn).await.unwrap().as_deref(), Some("0003"));
 }
 
 async fn an_identity_is_given_once(fixture: &Fixture) {
