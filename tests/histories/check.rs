@@ -15,9 +15,9 @@ pub fn check(record: &Record) -> Vec<String> {
     );
     wrong.extend(
         record
-            .taken_forgeries
+            .wrongly_taken
             .iter()
-            .map(|what| format!("what no site said was taken: {what}")),
+            .map(|what| format!("what must not count was taken: {what}")),
     );
     let deleted = record.groups.iter().any(|group| group.deleted);
     for call in &record.calls {
@@ -318,5 +318,247 @@ fn apart(group: &Group) -> Vec<String> {
             wrong
         }
         _ => vec!["a group that only one site has, or that nobody deleted and is gone".to_owned()],
+    }
+}
+
+/// That each check can fail: histories made up by hand, each with one thing wrong.
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::record::{Call, Edit, Intent, Line};
+
+    fn at(version: u64) -> Stamp {
+        Stamp { epoch: 1, version }
+    }
+
+    /// Version 1 is the first, and each edit makes one more.
+    fn document(stamp: Stamp, primary: Side, marks: &[&str]) -> Document {
+        Document {
+            stamp,
+            primary,
+            marks: marks.iter().map(ToString::to_string).collect(),
+            name: "web".to_owned(),
+            intents: Vec::new(),
+            content: json!({"stamp": format!("{stamp}"), "marks": marks, "primary": format!("{primary:?}")}),
+        }
+    }
+
+    fn look(side: Side, begun: u64, document: Document) -> Look {
+        Look {
+            side,
+            begun: Duration::from_millis(begun),
+            ended: Duration::from_millis(begun + 1),
+            document,
+        }
+    }
+
+    fn edit(mark: &str, outcome: Outcome) -> Edit {
+        Edit {
+            mark: mark.to_owned(),
+            renames: None,
+            sent: vec![(Side::A, outcome)],
+        }
+    }
+
+    fn end(document: Document, log: &[(&str, Stamp, &str)]) -> Ending {
+        let log = log.iter().map(|(event, stamp, message)| Line {
+            event: (*event).to_owned(),
+            stamp: Some(*stamp),
+            message: (*message).to_owned(),
+        });
+        Ending::Held {
+            document: Box::new(document),
+            sync: "synced".to_owned(),
+            log: log.collect(),
+        }
+    }
+
+    /// Two edits that both sites have in the end.
+    fn good() -> Group {
+        let last = document(at(3), Side::A, &["one", "two"]);
+        let committed: &[_] = &[("committed", at(2), ""), ("committed", at(3), "")];
+        Group {
+            looks: vec![
+                look(Side::A, 0, document(at(1), Side::A, &[])),
+                look(Side::A, 10, document(at(2), Side::A, &["one"])),
+                look(Side::B, 10, document(at(1), Side::A, &[])),
+                look(Side::B, 20, last.clone()),
+                look(Side::A, 30, last.clone()),
+            ],
+            edits: vec![
+                edit("one", Outcome::Acknowledged(Some(at(2)))),
+                edit("two", Outcome::Unknown),
+                edit("three", Outcome::Refused),
+            ],
+            ends: [end(last.clone(), committed), end(last, &[])],
+            ..Group::new("g".to_owned(), document(at(1), Side::A, &[]))
+        }
+    }
+
+    fn found(group: Group) -> String {
+        let record = Record {
+            groups: vec![group],
+            ..Record::default()
+        };
+        check(&record).join("; ")
+    }
+
+    /// Site b took the group over by force before it had heard of edit `one`; `named` is what a's log has of that.
+    fn forced(named: Option<Stamp>) -> Group {
+        let mut last = document(Stamp { epoch: 2, version: 2 }, Side::B, &[]);
+        last.intents.push(Intent {
+            operation: "op".to_owned(),
+            open: false,
+        });
+        let begun = ("begun", at(1), "unplanned failover op begun");
+        let superseded = named.map(|stamp| ("superseded", stamp, ""));
+        Group {
+            looks: vec![
+                look(Side::A, 10, document(at(2), Side::A, &["one"])),
+                look(Side::B, 15, last.clone()),
+                look(Side::A, 20, document(at(2), Side::A, &["one"])),
+            ],
+            edits: vec![edit("one", Outcome::Acknowledged(Some(at(2))))],
+            ends: [end(last.clone(), superseded.as_slice()), end(last, &[begun])],
+            ..Group::new("g".to_owned(), document(at(1), Side::A, &[]))
+        }
+    }
+
+    #[test]
+    fn a_good_history_is_good() {
+        assert_eq!(found(good()), "");
+        assert_eq!(found(forced(Some(at(2)))), "");
+    }
+
+    #[test]
+    fn a_fork_is_seen() {
+        let mut group = good();
+        let mut other = document(at(2), Side::A, &["one"]);
+        other.content["description"] = json!("else");
+        group.looks.push(look(Side::B, 15, other));
+        assert!(found(group).contains("two different documents are version (1, 2)"));
+    }
+
+    #[test]
+    fn two_primaries_are_seen() {
+        let mut group = good();
+        let taken = document(Stamp { epoch: 2, version: 2 }, Side::B, &["one"]);
+        group.looks.push(look(Side::B, 15, taken));
+        assert!(found(group).contains("two primaries: A all the while"));
+        // One after the other is no more than a failover.
+        let mut moved = good();
+        moved.looks.truncate(2);
+        moved
+            .looks
+            .push(look(Side::B, 15, document(at(2), Side::B, &["one"])));
+        assert!(primaries(&moved).is_empty());
+    }
+
+    #[test]
+    fn an_edit_that_is_lost_is_seen() {
+        let mut group = good();
+        let last = document(at(1), Side::A, &[]);
+        group.ends = [end(last.clone(), &[]), end(last, &[])];
+        let found = found(group);
+        assert!(
+            found.contains("edit one, which both sites had, is lost"),
+            "{found}"
+        );
+        assert!(
+            found.contains("edit two, which both sites had, is lost"),
+            "{found}"
+        );
+    }
+
+    #[test]
+    fn what_a_takeover_supersedes_has_to_be_named() {
+        let unnamed = found(forced(None));
+        assert!(
+            unnamed.contains("the acknowledged edit one is lost, and no log names it"),
+            "{unnamed}"
+        );
+        assert!(found(forced(Some(at(7)))).contains("no log names it"));
+    }
+
+    #[test]
+    fn an_edit_that_counts_twice_is_seen() {
+        let mut group = good();
+        group
+            .looks
+            .push(look(Side::A, 40, document(at(4), Side::A, &["one", "two"])));
+        assert!(found(group).contains("version (1, 4) holds 2 modifications and not 3"));
+        let mut group = good();
+        group.edits[0]
+            .sent
+            .push((Side::A, Outcome::Acknowledged(Some(at(3)))));
+        assert!(found(group).contains("taken twice with one statement"));
+        let mut group = good();
+        group.edits[1].sent = vec![(Side::A, Outcome::Acknowledged(Some(at(2))))];
+        assert!(found(group).contains("both made version (1, 2)"));
+    }
+
+    #[test]
+    fn what_was_refused_changes_nothing() {
+        let mut group = good();
+        group.edits[1].sent = vec![(Side::A, Outcome::Refused)];
+        assert!(found(group).contains("edit two was refused and is in version (1, 3)"));
+        let mut group = good();
+        group.edits.remove(1);
+        assert!(found(group).contains("nobody made the edit two"));
+        let mut group = good();
+        group.edits[1].renames = Some("other".to_owned());
+        assert!(found(group).contains("half an edit"));
+    }
+
+    #[test]
+    fn a_version_that_goes_down_is_seen() {
+        let mut group = good();
+        group
+            .looks
+            .push(look(Side::B, 40, document(at(2), Side::A, &["one"])));
+        assert!(found(group).contains("B went back from version (1, 3) to (1, 2)"));
+    }
+
+    #[test]
+    fn sites_that_stay_apart_are_seen() {
+        let mut group = good();
+        group.ends[1] = end(document(at(2), Side::A, &["one"]), &[]);
+        assert!(found(group).contains("the sites end with different documents"));
+        let mut group = good();
+        if let Ending::Held { sync, .. } = &mut group.ends[0] {
+            *sync = "pending".to_owned();
+        }
+        assert!(found(group).contains("the sites end as 'pending' and 'synced'"));
+        let mut group = good();
+        group.ends[1] = Ending::Gone;
+        assert!(found(group).contains("a group that only one site has"));
+        let mut group = good();
+        group.apart = Some("so".to_owned());
+        assert!(found(group).contains("the sites don't come together: so"));
+    }
+
+    #[test]
+    fn bad_answers_panics_and_what_must_not_count_are_seen() {
+        let call = |status| Call {
+            client: 0,
+            begun: Duration::ZERO,
+            ended: Duration::ZERO,
+            what: "GET".to_owned(),
+            side: Side::A,
+            fault: None,
+            status: Some(status),
+            message: String::new(),
+        };
+        let record = Record {
+            groups: vec![good()],
+            calls: vec![call(500), call(404), call(409)],
+            panics: vec!["line".to_owned()],
+            wrongly_taken: vec!["bundle".to_owned()],
+        };
+        assert_eq!(check(&record).len(), 4);
     }
 }

@@ -425,7 +425,7 @@ impl Client {
             .await?;
         if reply.is_good() {
             let what = format!("{:?} with {}", paper.kind, forged.how);
-            self.wire.scene.record().taken_forgeries.push(what);
+            self.wire.scene.record().wrongly_taken.push(what);
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::check::check;
 use crate::client::Client;
 use crate::plan::Plan;
 use crate::proxy::Door;
-use crate::record::{Document, Group, Record, Side};
+use crate::record::{Document, Ending, Group, Record, Side};
 use crate::scene::Scene;
 use crate::settle::Settler;
 use crate::watch::watch;
@@ -93,7 +93,7 @@ impl Lane {
         let watcher = tokio::spawn(watch(scene.clone(), sessions.clone(), is_over));
         let mut clients = Vec::new();
         for number in [0, 1] {
-            clients.push(self.client(number, &scene).await?);
+            clients.push(self.client(number, plan.faults, &scene).await?);
         }
         let [one, two] = &plan.clients;
         let mut clients = clients.into_iter();
@@ -117,6 +117,10 @@ impl Lane {
                 settler.ending(Side::A, &self.sites).await?,
                 settler.ending(Side::B, &self.sites).await?,
             ];
+            if matches!(ends, [Ending::Gone, Ending::Gone]) {
+                let taken = settler.haunt(&scene.bundles(number)).await?;
+                scene.record().wrongly_taken.extend(taken);
+            }
             let group = &mut scene.record().groups[number];
             group.apart = apart;
             group.ends = ends;
@@ -160,7 +164,7 @@ impl Lane {
         Ok(record)
     }
 
-    async fn client(&self, number: usize, scene: &Arc<Scene>) -> Result<Client> {
+    async fn client(&self, number: usize, faults: u64, scene: &Arc<Scene>) -> Result<Client> {
         let [cut_a, cut_b] = &self.cuts;
         let doors = [
             Door::open(address(&self.stack.a)?, cut_a.clone()).await?,
@@ -177,6 +181,7 @@ impl Lane {
             passes: [pass(&self.pair.here), pass(&self.pair.there)],
             scene: scene.clone(),
             chance: Chance::of(0),
+            faults,
             left: None,
         }))
     }

@@ -85,6 +85,8 @@ pub struct Plan {
     /// The first group has a server, so that it can be moved.
     pub server: bool,
     pub clients: [Vec<Action>; 2],
+    /// So many calls in a hundred meet a fault.
+    pub faults: u64,
     pub weather: Vec<Weather>,
 }
 
@@ -107,17 +109,23 @@ impl Plan {
                 false => What::TakeOver,
             };
             let place = chance.place(clients[0].len());
-            clients[0][place].what = what;
+            let action = &mut clients[0][place];
+            action.what = what;
+            action.first = Side::A;
+            action.dies_after = None;
         } else if end {
             let place = chance.place(clients[0].len());
             clients[0][place].what = What::Delete;
         }
+        // Where most calls meet one, few changes get through.
+        let faults = [2, 6, 14][chance.place(3)];
         let weather = (0..chance.below(4)).map(|_| weather(&mut chance)).collect();
         Self {
             seed,
             groups,
             server,
             clients,
+            faults,
             weather,
         }
     }

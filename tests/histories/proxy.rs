@@ -37,9 +37,9 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The fault of the next call, if it has one: every seventh does.
-    pub fn draw(chance: &mut Chance) -> Self {
-        if !chance.percent(14) {
+    /// The fault of the next call, if it has one; so many in a hundred do.
+    pub fn draw(chance: &mut Chance, percent: u64) -> Self {
+        if !chance.percent(percent) {
             return Self::None;
         }
         let while_ = Duration::from_millis(chance.between(0, 40));

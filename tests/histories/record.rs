@@ -225,8 +225,8 @@ impl Group {
 pub struct Record {
     pub groups: Vec<Group>,
     pub calls: Vec<Call>,
-    /// What no site had said and a site took all the same.
-    pub taken_forgeries: Vec<String>,
+    /// What a site took although no site had said it, or although the group is gone.
+    pub wrongly_taken: Vec<String>,
     /// What the programs said of themselves: panics.
     pub panics: Vec<String>,
 }

@@ -85,6 +85,15 @@ impl Scene {
             .push(paper);
     }
 
+    /// All bundles of a group that clients have had in hand.
+    pub fn bundles(&self, group: usize) -> Vec<Value> {
+        let papers = self.papers.lock().unwrap_or_else(PoisonError::into_inner);
+        let bundles = papers
+            .iter()
+            .filter(|paper| paper.group == group && paper.kind == PaperKind::Bundle);
+        bundles.map(|paper| paper.value.clone()).collect()
+    }
+
     /// One of the papers about a group, if there is such a one.
     pub fn paper(&self, group: usize, number: u64, wanted: impl Fn(PaperKind) -> bool) -> Option<Paper> {
         let papers = self.papers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -149,6 +149,24 @@ impl Settler<'_> {
         Ok("neither site has a tombstone".to_owned())
     }
 
+    /// Brings what was said while the group lived to both sites, as somebody who comes late: what they take.
+    pub async fn haunt(&self, bundles: &[Value]) -> Result<Vec<String>> {
+        let mut taken = Vec::new();
+        for bundle in bundles {
+            for side in Side::BOTH {
+                let body = json!({"bundle": bundle});
+                let answer = self.call(side, Method::PUT, "/metadata", Some(&body)).await?;
+                if answer.status.is_success() {
+                    taken.push(format!(
+                        "a bundle of the deleted group {} at {side:?}",
+                        self.group
+                    ));
+                }
+            }
+        }
+        Ok(taken)
+    }
+
     /// What a site has in the end.
     pub async fn ending(&self, side: Side, sites: &[String; 2]) -> Result<Ending> {
         let Some(bundle) = self.show(side, "/metadata", "bundle").await? else {

@@ -99,6 +99,8 @@ pub struct Wire {
     pub passes: [Pass; 2],
     pub scene: Arc<Scene>,
     pub chance: Chance,
+    /// So many calls in a hundred meet one.
+    pub faults: u64,
     /// So many calls it still lives.
     pub left: Option<u64>,
 }
@@ -120,7 +122,7 @@ impl Wire {
             Some(left) => *left -= 1,
             None => {}
         }
-        let fault = Fault::draw(&mut self.chance);
+        let fault = Fault::draw(&mut self.chance, self.faults);
         let side = ask.side;
         let door = &self.doors[side as usize];
         door.arm(fault);
