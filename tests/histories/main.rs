@@ -52,8 +52,8 @@ struct Arguments {
     plan: bool,
 }
 
-/// After so many histories a pair of sites is replaced: an old one has too much to look after.
-const OLD: usize = 100;
+/// After so many histories a pair of sites is replaced: the tenant's quota of Cinder groups is used up some time.
+const OLD: usize = 60;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
@@ -104,7 +104,7 @@ async fn work(next: Arc<AtomicU64>, end: u64, report: Arc<Mutex<Report>>, begun:
         if let Some(tale) = report.add(seed, told) {
             println!("{tale}");
         }
-        if report.runs() % 50 == 0 {
+        if report.runs().is_multiple_of(50) {
             println!(
                 "{} histories, {} violations, {:.0} s",
                 report.runs(),

@@ -108,7 +108,7 @@ impl Mutator {
             10 => self.swap_digits(bytes),
             // What means the same.
             _ => {
-                if let Some(place) = self.place_after(bytes, &[b',', b'{']) {
+                if let Some(place) = self.place_after(bytes, b",{") {
                     bytes.splice(place..place, *b" \n\t ");
                 }
             }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use protector_domain::{Group, GroupStatus, PolicyId};
+use protector_domain::{Grave, Group, GroupStatus, PolicyId, ProjectId};
 use protector_ports::store::{Along, GroupFilter, OperationFilter, Page};
 use protector_ports::{Store, StoreError};
 use secrecy::{ExposeSecret, SecretString};
