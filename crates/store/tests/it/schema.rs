@@ -144,7 +144,7 @@ async fn a_schema_of_another_release_is_refused_with_the_remedy(fixture: &Fixtur
         .await;
     let said = refusal(fixture).await;
     assert!(
-        said.contains("has schema 0001, this release needs 0002: run protector-manage db sync"),
+        said.contains("has schema 0001, this release needs 0003: run protector-manage db sync"),
         "{said}"
     );
     fixture
@@ -152,7 +152,7 @@ async fn a_schema_of_another_release_is_refused_with_the_remedy(fixture: &Fixtur
         .await;
     let said = refusal(fixture).await;
     assert!(
-        said.contains("has schema 9999, this release knows up to 0002"),
+        said.contains("has schema 9999, this release knows up to 0003"),
         "{said}"
     );
     assert!(matches!(
