@@ -19,14 +19,14 @@ pub fn check(record: &Record) -> Vec<String> {
             .iter()
             .map(|what| format!("what must not count was taken: {what}")),
     );
-    let deleted = record.groups.iter().any(|group| group.deleted);
+    let may_be_missing = record.groups.iter().any(|group| group.deleted || group.fresh);
     for call in &record.calls {
         match call.status {
             Some(status) if status >= 500 => wrong.push(format!(
                 "{} at {:?}: {status} {}",
                 call.what, call.side, call.message
             )),
-            Some(404) if !deleted => {
+            Some(404) if !may_be_missing => {
                 wrong.push(format!(
                     "{} at {:?}: not found, and nobody deleted it",
                     call.what, call.side

@@ -31,6 +31,12 @@ pub type Cuts = [Arc<AtomicBool>; 2];
 /// Engines that are killed are followed by others soon.
 const OPTIONS: &str = "[engine]\nlease_ms = 500\npoll_interval_ms = 50\n";
 
+/// How long a history may take before something hangs.
+pub const LONGEST: Duration = Duration::from_secs(240);
+
+/// How often the groups of a history are tried to be made.
+const PREPARATIONS: u32 = 3;
+
 pub struct Lane {
     stack: Stack,
     pair: Pair,
@@ -86,23 +92,16 @@ impl Lane {
 
     pub async fn run(&mut self, plan: Plan) -> Result<Told> {
         self.age += 1;
-        let record = self.prepared(&plan).await.context("before the history began")?;
+        let record = self.groups(&plan).await.context("before the history began")?;
         let scene = Scene::new(self.sites.clone(), record);
         let sessions = [self.pair.here.clone(), self.pair.there.clone()];
-        let (over, is_over) = watch::channel(false);
-        let watcher = tokio::spawn(watch(scene.clone(), sessions.clone(), is_over));
-        let mut clients = Vec::new();
-        for number in [0, 1] {
-            clients.push(self.client(number, plan.faults, &scene).await?);
-        }
-        let [one, two] = &plan.clients;
-        let mut clients = clients.into_iter();
-        let (Some(first), Some(second)) = (clients.next(), clients.next()) else {
-            anyhow::bail!("there are two clients");
-        };
+        let (watching, while_) = watch::channel(());
+        let watcher = tokio::spawn(watch(scene.clone(), sessions.clone(), while_));
+        let first = self.client(0, plan.faults, &scene).await?;
+        let second = self.client(1, plan.faults, &scene).await?;
         let ((), (), weather) = tokio::join!(
-            first.run(one),
-            second.run(two),
+            first.run(&plan.clients[0]),
+            second.run(&plan.clients[1]),
             blow(&mut self.stack, &self.cuts, &plan.weather)
         );
         weather?;
@@ -125,7 +124,7 @@ impl Lane {
             group.apart = apart;
             group.ends = ends;
         }
-        over.send(true)?;
+        drop(watching);
         watcher.await?;
         let mut record = std::mem::take(&mut *scene.record());
         record.panics = self.panics()?;
@@ -136,32 +135,70 @@ impl Lane {
         })
     }
 
+    async fn groups(&self, plan: &Plan) -> Result<Record> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.prepared(plan, tries).await {
+                // An engine and a client that change a group at once: one of them is told to try again.
+                Err(_) if tries < PREPARATIONS => {}
+                record => return record,
+            }
+        }
+    }
+
     /// New groups, as the clients find them.
-    async fn prepared(&self, plan: &Plan) -> Result<Record> {
+    async fn prepared(&self, plan: &Plan, tries: u32) -> Result<Record> {
         let mut record = Record::default();
         for number in 0..plan.groups {
-            let name = format!("h{}-{number}", plan.seed);
-            let id = match plan.server && number == 0 {
-                true => {
-                    let group = self.stack.protected(&self.pair, &name, 1).await?;
-                    self.stack.group_replicated(&format!("pg-{name}")).await?;
-                    group.id
-                }
-                false => self.stack.bare_group(&self.pair, &name).await?,
+            let name = format!("h{}-{number}-{tries}", plan.seed);
+            let id = match plan.fresh {
+                true => self.made_here(&name).await?,
+                false => self.made(&name, plan.server && number == 0).await?,
             };
-            // So that the marks stand alone in it.
-            let path = format!("/protection-groups/{id}");
-            let body = json!({"protection_group": {"description": "", "name": id}});
-            self.pair
-                .modify(&id, Method::PATCH, &path, Some(&body), 200)
-                .await?;
-            let bundle = self.pair.here.get(&format!("{path}/metadata")).await?;
+            let path = format!("/protection-groups/{id}/metadata");
+            let bundle = self.pair.here.get(&path).await?;
             let first = Document::read(&bundle["bundle"]["document"], &self.sites);
-            record
-                .groups
-                .push(Group::new(id, first.context("a document that can't be read")?));
+            let first = first.context("a document that can't be read")?;
+            record.groups.push(Group {
+                fresh: plan.fresh,
+                ..Group::new(id, first)
+            });
         }
         Ok(record)
+    }
+
+    /// A group of which the other site hasn't heard yet.
+    async fn made_here(&self, name: &str) -> Result<String> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let mut body = self
+            .stack
+            .group_body(&id, name, "replicated-ssd", "async")
+            .await?;
+        body["protection_group"]["description"] = json!("");
+        let path = "/protection-groups";
+        let made = self.pair.change(&id, Method::POST, path, Some(&body)).await?;
+        made.ok(202)?;
+        Ok(id)
+    }
+
+    /// A group that both sites have, perhaps with a server.
+    async fn made(&self, name: &str, with_server: bool) -> Result<String> {
+        let id = match with_server {
+            true => {
+                let group = self.stack.protected(&self.pair, name, 1).await?;
+                self.stack.group_replicated(&format!("pg-{name}")).await?;
+                group.id
+            }
+            false => self.stack.bare_group(&self.pair, name).await?,
+        };
+        // The clients' marks are to stand alone in it.
+        let path = format!("/protection-groups/{id}");
+        let body = json!({"protection_group": {"description": ""}});
+        self.pair
+            .modify(&id, Method::PATCH, &path, Some(&body), 200)
+            .await?;
+        Ok(id)
     }
 
     async fn client(&self, number: usize, faults: u64, scene: &Arc<Scene>) -> Result<Client> {
@@ -212,6 +249,3 @@ fn address(site: &Site) -> Result<SocketAddr> {
         .parse()
         .with_context(|| format!("{} is no address", site.root))
 }
-
-/// How long a history may take before something hangs.
-pub const LONGEST: Duration = Duration::from_secs(240);

@@ -84,6 +84,8 @@ pub struct Plan {
     pub groups: usize,
     /// The first group has a server, so that it can be moved.
     pub server: bool,
+    /// The groups have just been made, and the other site hasn't heard of them yet.
+    pub fresh: bool,
     pub clients: [Vec<Action>; 2],
     /// So many calls in a hundred meet a fault.
     pub faults: u64,
@@ -94,6 +96,7 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut chance = Chance::of(seed);
         let server = chance.percent(6);
+        let fresh = !server && chance.percent(12);
         let groups = 1 + usize::from(!server && chance.percent(30));
         let end = chance.percent(12);
         let mut clients = [0, 1].map(|_| {
@@ -124,6 +127,7 @@ impl Plan {
             seed,
             groups,
             server,
+            fresh,
             clients,
             faults,
             weather,
@@ -223,7 +227,7 @@ mod tests {
         };
         assert!(some(|what| *what == What::Failover) && some(|what| *what == What::TakeOver));
         assert!(some(|what| *what == What::Delete) && some(|what| *what == What::Complain));
-        assert!(plans.iter().any(|plan| plan.groups == 2));
+        assert!(plans.iter().any(|plan| plan.groups == 2) && plans.iter().any(|plan| plan.fresh));
         assert!(plans.iter().any(|plan| plan.weather.is_empty()));
     }
 }

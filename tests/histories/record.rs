@@ -181,6 +181,8 @@ pub struct Group {
     pub first: Document,
     pub looks: Vec<Look>,
     pub edits: Vec<Edit>,
+    /// In the beginning one site alone had it.
+    pub fresh: bool,
     /// Somebody asked for its deletion.
     pub deleted: bool,
     /// Why the sites could not be brought together.
@@ -195,6 +197,7 @@ impl Group {
             first,
             looks: Vec::new(),
             edits: Vec::new(),
+            fresh: false,
             deleted: false,
             apart: None,
             ends: [Ending::Gone, Ending::Gone],

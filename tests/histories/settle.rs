@@ -97,10 +97,15 @@ impl Settler<'_> {
                 }
                 _ => {}
             }
+            // One that only one site has may be half deleted, or half made.
             let is_going =
                 |group: &Option<Value>| group.as_ref().is_none_or(|group| group["status"] == "deleting");
-            if deleted && groups.iter().any(is_going) {
-                last = self.bury().await?;
+            let buried = match deleted && groups.iter().any(is_going) {
+                true => self.bury().await?,
+                false => None,
+            };
+            if let Some(buried) = buried {
+                last = buried;
             } else if let Some(side) = pushes(&states) {
                 last = self.carry(side).await?;
                 carries += usize::from(rests);
@@ -134,8 +139,9 @@ impl Settler<'_> {
     }
 
     /// A deletion that one site knows of is brought to the other one.
-    async fn bury(&self) -> Result<String> {
+    async fn bury(&self) -> Result<Option<String>> {
         for side in Side::BOTH {
+            // Without a statement nothing new is deleted by that.
             let begun = self.call(side, Method::DELETE, "", None).await?;
             if begun.status.is_success() {
                 let header = STANDARD.encode(begun.body["tombstone"].to_string());
@@ -143,10 +149,10 @@ impl Settler<'_> {
                 let peer = self.at(side.other());
                 let url = format!("{}{}", peer.base(), self.path(""));
                 let told = peer.ask(Method::DELETE, &url, &headers, None).await?;
-                return Ok(format!("buried by {side:?}: {} {}", told.status, told.body));
+                return Ok(Some(format!("buried by {side:?}: {} {}", told.status, told.body)));
             }
         }
-        Ok("neither site has a tombstone".to_owned())
+        Ok(None)
     }
 
     /// Brings what was said while the group lived to both sites, as somebody who comes late: what they take.

@@ -13,9 +13,9 @@ use crate::scene::Scene;
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_millis(30);
 
-/// Until it is told that all is over. A site that is down isn't seen.
-pub async fn watch(scene: Arc<Scene>, sessions: [Session; 2], over: Receiver<bool>) {
-    while !*over.borrow() {
+/// As long as the other end of `while_` is held. A site that is down isn't seen.
+pub async fn watch(scene: Arc<Scene>, sessions: [Session; 2], while_: Receiver<()>) {
+    while while_.has_changed().is_ok() {
         for (group, id) in scene.ids.iter().enumerate() {
             let path = format!("/protection-groups/{id}/metadata");
             let begun = scene.now();
