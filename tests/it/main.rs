@@ -8,6 +8,7 @@ mod bad_luck;
 mod barbican;
 mod control;
 mod demo_saga;
+mod fencing;
 mod groups;
 mod kill;
 mod lost_snapshots;

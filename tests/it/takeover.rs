@@ -73,7 +73,8 @@ async fn o2_the_surviving_site_brings_the_group_up_with_the_other_one_dead() -> 
 /// The other site is well, and is all the same asked nothing.
 #[tokio::test]
 async fn o2_nothing_is_asked_of_the_other_site() -> Result<()> {
-    let mut stack = Stack::start().await?;
+    // The lost site is fenced when all is up, and not while this test looks.
+    let mut stack = Stack::configured("[engine]\nfencing_interval_ms = 60000\n").await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 1).await?;
     stack.replicated().await?;
@@ -93,7 +94,8 @@ async fn o2_nothing_is_asked_of_the_other_site() -> Result<()> {
 #[tokio::test]
 async fn o2_a_silent_site_is_not_waited_for() -> Result<()> {
     // So the engine of site-b is always reading what the servers look like.
-    let mut stack = Stack::configured("[engine]\nfacts_interval_seconds = 10\n").await?;
+    let mut stack =
+        Stack::configured("[engine]\nfacts_interval_seconds = 10\nfencing_interval_ms = 60000\n").await?;
     let pair = stack.pair("demo").await?;
     let group = stack.protected(&pair, "web", 2).await?;
     stack.replicated().await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{
-    ConsistencyGroup, Group, GroupId, Member, MemberId, Operation, Policy, Preflight, Site, SiteId,
+    ConsistencyGroup, Fence, Group, GroupId, Member, MemberId, Operation, Policy, Preflight, Site, SiteId,
     SyncEntry, TenantMapping,
 };
 use serde_json::{Value, json};
@@ -34,6 +34,21 @@ pub(crate) fn tenant_mapping(mapping: &TenantMapping) -> Value {
         "remote_tenant": mapping.remote_tenant,
         "description": mapping.description,
         "created_at": mapping.created_at,
+    })
+}
+
+/// How far a site that lost the group has come to stay away from it.
+pub(crate) fn fence(fence: &Fence, group: &Group) -> Value {
+    let site = group.document.site(fence.site_id);
+    json!({
+        "site_id": fence.site_id,
+        "site": site.map(|site| &site.name),
+        "epoch": fence.epoch,
+        "status": if fence.is_closed() { "fenced" } else { "pending" },
+        "since": fence.since,
+        "fenced_at": fence.fenced_at,
+        "replicated_back_at": fence.replicated_back_at,
+        "reason": fence.trouble,
     })
 }
 

@@ -279,6 +279,7 @@ impl World {
             id: MemberId(Uuid::new_v4()),
             instance_id: ServerId::new(server)?,
             instance_name: name,
+            left: Default::default(),
             volumes,
         })
     }
@@ -300,7 +301,10 @@ impl World {
             });
         }
         let linked = |up: bool| {
-            let changed = self.sites.fabric().change_links(None, |link: &mut LinkConfig| link.up = up);
+            let changed = self
+                .sites
+                .fabric()
+                .change_links(None, |link: &mut LinkConfig| link.up = up);
             changed.map_err(|error| anyhow::anyhow!("the link: {error}"))
         };
         let at_once = |link: &mut LinkConfig| {
@@ -329,9 +333,7 @@ impl World {
             interval_seconds: 300,
         };
         self.array.ensure_group(&pair, &spec, &names).await?;
-        for some in names.chunks(500) {
-            self.array.add_volumes(&pair.source, ARRAY_GROUP, some).await?;
-        }
+        self.array.add_volumes(&pair.source, ARRAY_GROUP, &names).await?;
         let group = self.described(members).await?;
         let along = Along {
             trusts: vec![
@@ -467,7 +469,7 @@ impl World {
             kind,
             version,
             subject: self.group.to_string(),
-            params,
+            params: params.into(),
         };
         let along = Along {
             saga: Some(saga),

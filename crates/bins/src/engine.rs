@@ -11,7 +11,7 @@ use protector_ports::Store;
 use protector_saga::driver::Options as DriverOptions;
 use protector_saga::engine::{Engine, Planner};
 use protector_saga::{Driver, Failpoints, Journal, Owner};
-use protector_workflows::Recorder;
+use protector_workflows::{Fencer, Lookout, Recorder};
 use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,7 @@ async fn run(config: &Config) -> Result<()> {
         uuid::Uuid::new_v4()
     ));
     let recorder = Recorder::of(&workflows);
+    let (fencer, lookout) = (Fencer::of(&workflows), Lookout::of(&workflows));
     let (mut journal, mut planner): (Arc<dyn Journal>, Arc<dyn Planner>) = (store, Arc::new(workflows));
     if let Some(failpoints) = failpoints()? {
         journal = failpoints.around_journal(journal);
@@ -74,7 +75,11 @@ async fn run(config: &Config) -> Result<()> {
         systemd::stopping();
         ending.cancel();
     });
-    let recording = tokio::spawn(recorder.run(stop.clone()));
+    let beside = [
+        tokio::spawn(recorder.run(stop.clone())),
+        tokio::spawn(fencer.run(stop.clone())),
+        tokio::spawn(lookout.run(stop.clone())),
+    ];
     let engine = Engine::new(driver, planner).with_pulse(systemd::alive);
     let tenure = tenure.map(|tenure| tokio::spawn(tenure.relieve(relieving, engine.waker())));
     check_watchdog(lease(config));
@@ -89,8 +94,10 @@ async fn run(config: &Config) -> Result<()> {
     tracing::info!(site = %local, %owner, "protector-engine works");
     systemd::ready();
     engine.run(stop).await;
-    // What it was reading is read again after the next start.
-    recording.abort();
+    // What they were about is begun again after the next start.
+    for task in beside {
+        task.abort();
+    }
     if let Some(listener) = listener {
         // It has been asked to stop along with the engine.
         let _ = tokio::time::timeout(GOODBYE, listener).await;

@@ -120,6 +120,15 @@ pub const FACTS_AGE: Opt<i64> = Opt::integer("engine", "facts_interval_seconds")
     .max(86400)
     .help("How often it is read anew what the servers of the groups look like, for the day when their cloud is dead.");
 
+pub const FENCING_INTERVAL: Opt<i64> = Opt::integer("engine", "fencing_interval_ms")
+    .default("10000")
+    .min(100)
+    .max(60_000)
+    .help(
+        "How often the engine tries to stop and lock the servers of a site that a group was taken from. Three times that lie \
+         between two looks whether the other site has taken a group from this one.",
+    );
+
 pub const IMPORTS_AT_ONCE: Opt<i64> = Opt::integer("engine", "imports_at_once")
     .default("4")
     .min(1)
@@ -176,6 +185,7 @@ const OWN: &[Declaration] = &[
     *CALL_TIMEOUT.declaration(),
     *RECEIPT_TIMEOUT.declaration(),
     *FACTS_AGE.declaration(),
+    *FENCING_INTERVAL.declaration(),
     *IMPORTS_AT_ONCE.declaration(),
     *SERVERS_AT_ONCE.declaration(),
     *SITE_USERNAME.declaration(),

@@ -261,6 +261,7 @@ pub(crate) fn workflows(
         poll: poll(config),
         imports_at_once: at_once(config.get(&opt::IMPORTS_AT_ONCE)),
         servers_at_once: at_once(config.get(&opt::SERVERS_AT_ONCE)),
+        fencing_interval: Duration::from_millis(config.get(&opt::FENCING_INTERVAL).unsigned_abs()),
         facts_age: Duration::from_secs(config.get(&opt::FACTS_AGE).unsigned_abs()),
         receipt_patience: Duration::from_secs(config.get(&opt::RECEIPT_TIMEOUT).unsigned_abs()),
         privileged_networks: config.get(&opt::PRIVILEGED_NETWORKS),

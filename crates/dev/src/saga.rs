@@ -110,7 +110,7 @@ async fn start(dir: &Path, fail: bool) -> Result<()> {
         kind: KIND.to_owned(),
         version: 1,
         subject: "demo".to_owned(),
-        params: json!({ "fail": fail }),
+        params: json!({ "fail": fail }).to_string().into(),
     };
     store(dir).await?.begin_saga(&saga).await.context(
         "the last one has not ended: let it (`protector-dev saga engine`, `protector-dev saga release`)",

@@ -6,6 +6,7 @@
 
 pub mod bundle;
 pub mod document;
+pub mod fence;
 pub mod group;
 pub mod ids;
 pub mod mapping;
@@ -22,12 +23,13 @@ pub mod work;
 
 pub use bundle::{Bundle, BundleError, Checksum};
 pub use document::{Document, Intent, IntentState, SiteRef, Stamp, VolumeTypeRef};
+pub use fence::Fence;
 pub use group::{
     ConsistencyGroup, ConsistencyGroupStatus, Group, GroupStatus, IllegalTransition, ReplicationType,
 };
 pub use ids::*;
 pub use mapping::Mappings;
-pub use member::{Member, MemberState, MemberStatus, MemberVolume};
+pub use member::{Left, Member, MemberState, MemberStatus, MemberVolume};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome, Phase, StepError, StepReport};
 pub use policy::{ArraySide, Policy, PolicyStatus};
 pub use preflight::{Check, Finding, Preflight, Severity};

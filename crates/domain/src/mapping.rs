@@ -16,6 +16,24 @@ pub struct Mappings {
 }
 
 impl Mappings {
+    /// For the way back: from the target's names to the source's. Of several that lead to one name the first is taken.
+    pub fn inverted(&self) -> Mappings {
+        fn turn(there: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+            there
+                .iter()
+                .rev()
+                .map(|(from, to)| (to.clone(), from.clone()))
+                .collect()
+        }
+        Mappings {
+            networks: turn(&self.networks),
+            flavors: turn(&self.flavors),
+            security_groups: turn(&self.security_groups),
+            keypairs: turn(&self.keypairs),
+            availability_zones: turn(&self.availability_zones),
+        }
+    }
+
     /// The mappings of one call laid over the group's own.
     pub fn overridden_by(&self, other: &Mappings) -> Mappings {
         fn lay(base: &BTreeMap<String, String>, over: &BTreeMap<String, String>) -> BTreeMap<String, String> {

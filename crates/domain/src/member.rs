@@ -1,9 +1,11 @@
 //! A protected server and its volumes.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{MemberId, ServerId, VolumeId};
+use crate::ids::{MemberId, ServerId, SiteId, VolumeId};
 
 /// One disk of a member, in the order in which the guest sees its disks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,16 @@ pub struct Member {
     /// The server on the site where the group runs now.
     pub instance_id: ServerId,
     pub instance_name: String,
+    pub volumes: Vec<MemberVolume>,
+    /// What failovers left at the sites that the member is not on now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: BTreeMap<SiteId, Left>,
+}
+
+/// A server that a failover left behind, stopped and locked, until a way back replaces it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    pub instance_id: ServerId,
     pub volumes: Vec<MemberVolume>,
 }
 

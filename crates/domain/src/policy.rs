@@ -30,6 +30,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// How often the volumes are sent; synchronous groups are sent back as often as that, once they run elsewhere.
+    pub fn interval_seconds(&self) -> u64 {
+        self.replication_interval_seconds.unwrap_or(300)
+    }
+
     /// The array that stands at this site.
     pub fn side(&self, site: SiteId) -> Option<&ArraySide> {
         [&self.primary, &self.secondary]

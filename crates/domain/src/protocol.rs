@@ -11,9 +11,11 @@ use chrono::{DateTime, Utc};
 
 use crate::bundle::Checksum;
 use crate::document::{Document, Intent, IntentState, SiteRef, Stamp};
+use crate::fence::Fence;
 use crate::group::{Group, GroupStatus, IllegalTransition};
-use crate::ids::{GroupId, OperationId, SiteId};
+use crate::ids::{GroupId, OperationId, ServerId, SiteId};
 use crate::operation::{OperationKind, Outcome};
+use crate::policy::Policy;
 use crate::sync::{Receipt, Statement, SyncState, SyncStatus};
 
 /// Why a site changes nothing.
@@ -261,6 +263,29 @@ pub fn take_over(
     });
     commit(group, now);
     relocate(&mut group.document, moved);
+}
+
+/// What follows for a site that a group was taken from without its knowledge.
+pub fn fence(
+    group: GroupId,
+    site: SiteId,
+    epoch: u64,
+    servers: Vec<ServerId>,
+    policy: Option<&Policy>,
+    now: DateTime<Utc>,
+) -> Fence {
+    Fence {
+        group_id: group,
+        site_id: site,
+        epoch,
+        servers,
+        array_group: policy.map(|policy| policy.pure_pg_name.clone()),
+        replaced: Vec::new(),
+        since: now,
+        fenced_at: None,
+        replicated_back_at: None,
+        trouble: None,
+    }
 }
 
 /// Saying so again moves nothing.

@@ -55,23 +55,25 @@ impl Work {
         }
     }
 
-    /// The workflow's name and version, and its parameters, as the journal keeps them.
-    pub fn into_parts(self) -> Result<(String, u32, Value), serde_json::Error> {
-        let mut value = serde_json::to_value(self)?;
+    /// The workflow's name and version, and its parameters as JSON, as the journal keeps them.
+    pub fn into_parts(self) -> Result<(String, u32, String), serde_json::Error> {
+        let value = serde_json::to_value(self)?;
         let kind = value["kind"].as_str().unwrap_or_default().to_owned();
         let version = version_of(&kind);
-        Ok((kind, version, value["params"].take()))
+        Ok((kind, version, value["params"].to_string()))
     }
 
     /// The order in a journal, if this release knows that workflow in that version.
-    pub fn from_parts(kind: &str, version: u32, params: &Value) -> Result<Work, String> {
+    pub fn from_parts(kind: &str, version: u32, params: &str) -> Result<Work, String> {
         let known = version_of(kind);
         if version != known {
             return Err(format!(
                 "workflow '{kind}' version {version} is not known to this release (it knows version {known}): go on with the release that began it, or give the operation up with `openstack protector operation resolve ID --decision abandon`"
             ));
         }
-        serde_json::from_value(serde_json::json!({"kind": kind, "params": params}))
+        // As text, and the kind first: so the parameters are read as they are met, not kept as a tree before.
+        let text = format!(r#"{{"kind":{},"params":{params}}}"#, Value::from(kind));
+        serde_json::from_str(&text)
             .map_err(|error| format!("workflow '{kind}' version {version} can't be read: {error}"))
     }
 

@@ -102,6 +102,10 @@ impl Cloud for OpenStackClient {
         compute::attached_volumes(&self.session(access), server).await
     }
 
+    async fn keep_volume(&self, access: &Access, server: &ServerId, volume: &VolumeId) -> PortResult<()> {
+        compute::keep_volume(&self.session(access), server, volume).await
+    }
+
     async fn create_server(&self, access: &Access, server: &NewServer) -> PortResult<ServerId> {
         compute::create_server(&self.session(access), server).await
     }

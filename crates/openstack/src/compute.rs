@@ -136,6 +136,25 @@ pub(crate) async fn attached_volumes(
     Ok(volumes)
 }
 
+pub(crate) async fn keep_volume(
+    session: &Session<'_>,
+    server: &ServerId,
+    volume: &VolumeId,
+) -> PortResult<()> {
+    let path = [
+        "servers",
+        server.as_str(),
+        "os-volume_attachments",
+        volume.as_str(),
+    ];
+    // Another volume here would ask for a swap.
+    let wanted = json!({"volumeAttachment": {"volumeId": volume, "delete_on_termination": false}});
+    session
+        .put(Compute, "keep attached volume", &path, wanted)
+        .send()
+        .await
+}
+
 /// `vda` .. `vdz`, then `vdaa`; volumes without a device last.
 fn device_order(device: &str) -> (bool, usize, &str) {
     let name = device.rsplit('/').next().unwrap_or_default();

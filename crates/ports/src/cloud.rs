@@ -393,6 +393,8 @@ pub trait Cloud: Send + Sync {
         Ok(Changes { items, mark: None })
     }
     async fn attached_volumes(&self, access: &Access, server: &ServerId) -> PortResult<Vec<AttachedVolume>>;
+    /// A volume that was to be deleted along with its server stays (Nova 2.85).
+    async fn keep_volume(&self, access: &Access, server: &ServerId, volume: &VolumeId) -> PortResult<()>;
     async fn create_server(&self, access: &Access, server: &NewServer) -> PortResult<ServerId>;
     async fn delete_server(&self, access: &Access, id: &ServerId) -> PortResult<()>;
     async fn stop_server(&self, access: &Access, id: &ServerId) -> PortResult<()>;

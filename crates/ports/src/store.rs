@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    Grave, Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site, SiteId,
+    Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site, SiteId,
     SyncEntry, TenantMapping, TenantMappingId,
 };
 use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
@@ -167,6 +167,16 @@ pub trait Store: Journal {
     async fn keep_facts(&self, id: GroupId, facts: &RecordedFacts) -> StoreResult<()>;
     async fn facts(&self, id: GroupId) -> StoreResult<Option<RecordedFacts>>;
     async fn facts_about(&self, id: GroupId) -> StoreResult<Option<FactsAbout>>;
+
+    // Fences
+    /// One of that group, site and epoch that is there already stays as it is.
+    async fn begin_fence(&self, fence: &Fence) -> StoreResult<()>;
+    /// How far it has come.
+    async fn note_fence(&self, fence: &Fence) -> StoreResult<()>;
+    /// Those of which something is left to do, oldest first.
+    async fn open_fences(&self) -> StoreResult<Vec<Fence>>;
+    /// The group's latest one.
+    async fn fence(&self, id: GroupId) -> StoreResult<Option<Fence>>;
 
     // Sync
     async fn insert_nonce(&self, nonce: &Nonce) -> StoreResult<()>;

@@ -29,10 +29,10 @@ pub enum SagaOutcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// Its parameters are the saga's own.
     Planned {
         kind: String,
         version: u32,
-        params: Value,
     },
     Intent {
         step: String,

@@ -2,18 +2,18 @@
 //! checked in the transaction of every write.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::SagaId;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::event::{Event, Record};
 
 /// A saga that is to be written down together with the change that calls for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewSaga {
     pub id: SagaId,
     /// Which workflow, e.g. `planned_failover`.
@@ -22,7 +22,8 @@ pub struct NewSaga {
     pub version: u32,
     /// What it is about: the group's id. One subject has one live saga at a time.
     pub subject: String,
-    pub params: Value,
+    /// As JSON. Of many servers that is long, so it stays text until somebody needs what it says.
+    pub params: Arc<str>,
 }
 
 /// One engine process, by a name that no other process has or had.
@@ -50,7 +51,7 @@ pub struct SagaHeader {
     pub kind: String,
     pub version: u32,
     pub subject: String,
-    pub params: Value,
+    pub params: Arc<str>,
     pub created_at: DateTime<Utc>,
 }
 

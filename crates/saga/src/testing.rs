@@ -96,7 +96,6 @@ impl MemoryJournal {
         let planned = Event::Planned {
             kind: saga.kind.clone(),
             version: saga.version,
-            params: saga.params.clone(),
         };
         let NewSaga {
             id,

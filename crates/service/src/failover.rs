@@ -1,8 +1,8 @@
 //! Starting a failover: the intent is a modification like any other, so both sites know before anything moves.
 
 use protector_domain::{
-    FailoverOrder, Group, GroupId, GroupStatus, Mappings, MemberStatus, Operation, OperationId,
-    OperationKind, Policy, PolicyStatus, Statement, Work, protocol,
+    FailoverOrder, Fence, Group, GroupId, GroupStatus, Mappings, MemberStatus, Operation, OperationId,
+    OperationKind, PolicyStatus, Statement, Work, protocol,
 };
 use protector_ports::Directory;
 use protector_ports::store::Along;
@@ -20,6 +20,7 @@ impl Service {
         statement: &Statement,
     ) -> Result<Operation> {
         let mut group = self.modifiable(caller, group, statement).await?;
+        self.check_fenced(&group).await?;
         let order = self.planned_order(&group, mappings)?;
         let trust = self.renewed_trust(caller, &group).await?;
         let directory = self.directory.renewed(order.source, trust.as_ref());
@@ -66,8 +67,8 @@ impl Service {
             target,
             members: group.document.members.clone(),
             array_group: policy.pure_pg_name.clone(),
-            replication_interval_seconds: interval(policy),
-            mappings: group.document.mappings.overridden_by(mappings),
+            replication_interval_seconds: policy.interval_seconds(),
+            mappings: self.mappings(group).overridden_by(mappings),
             epoch: protocol::planned_epoch(&group.document),
         })
     }
@@ -80,6 +81,43 @@ impl Service {
         directory.tenant(target, group).await?;
         directory.arrays(group, source).await?;
         Ok(())
+    }
+
+    /// The group's mappings lead from its primary site to its secondary one; the way back turns them around.
+    fn mappings(&self, group: &Group) -> Mappings {
+        let document = &group.document;
+        match self.local_site() == document.secondary_site.id {
+            true => document.mappings.inverted(),
+            false => document.mappings.clone(),
+        }
+    }
+
+    /// The latest takeover's, whichever site it keeps away.
+    pub async fn fence(&self, group: &Group) -> Result<Option<Fence>> {
+        Ok(self.store.fence(group.id()).await?)
+    }
+
+    /// Nothing goes to a site where the servers of before may still run.
+    pub(crate) async fn check_fenced(&self, group: &Group) -> Result<()> {
+        let Some(fence) = self.store.fence(group.id()).await? else {
+            return Ok(());
+        };
+        if fence.is_closed() || fence.site_id == self.local_site() {
+            return Ok(());
+        }
+        let document = &group.document;
+        let site = &document.peer_of(self.local_site()).name;
+        Err(Error::conflict(format!(
+            "Site '{site}' is not fenced yet: it is not certain that the old servers of protection group '{}' are stopped there{}. \
+             protector-engine goes on trying by itself; start the failover again when `openstack protector protection-group show {}` \
+             tells that the site is fenced.",
+            document.name,
+            fence.trouble.map_or_else(String::new, |trouble| format!(
+                " ({})",
+                trouble.trim_end_matches('.')
+            )),
+            document.name
+        )))
     }
 
     fn check_ready(&self, group: &Group) -> Result<()> {
@@ -108,11 +146,6 @@ impl Service {
                     .map_or_else(|| ".".to_owned(), |reason| format!(": {reason}"))
             )));
         }
-        if group.status == GroupStatus::FailedOver {
-            return Err(Error::conflict(format!(
-                "Protection group '{name}' is failed over: its way back is a failback."
-            )));
-        }
         if group.document.members.is_empty() {
             return Err(Error::conflict(format!(
                 "Protection group '{name}' has no members."
@@ -139,11 +172,6 @@ impl Service {
         }
         Ok(())
     }
-}
-
-/// How often the volumes are sent back once the group runs on the other site.
-pub(crate) fn interval(policy: &Policy) -> u64 {
-    policy.replication_interval_seconds.unwrap_or(300)
 }
 
 pub(crate) fn no_policy() -> Error {

@@ -114,6 +114,6 @@ pub(crate) fn saga(work: Work, id: uuid::Uuid) -> Result<NewSaga> {
         kind,
         version,
         subject,
-        params,
+        params: params.into(),
     })
 }

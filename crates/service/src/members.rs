@@ -57,6 +57,7 @@ impl Service {
             id: MemberId(uuid::Uuid::new_v4()),
             instance_id: instance,
             instance_name: server.name.clone(),
+            left: Default::default(),
             volumes: in_order(&server, &disks),
         };
         let id = member.id;

@@ -1,7 +1,8 @@
 //! The bundle's way out of one site and into the other.
 
 use protector_domain::{
-    Bundle, Document, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt, SiteId, Work,
+    Bundle, Document, Fence, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt,
+    SiteId, Work,
     protocol::{self, News},
 };
 use protector_ports::store::Along;
@@ -145,6 +146,21 @@ impl Service {
         Ok(Some(trust))
     }
 
+    /// This site has lost the group as it holds it.
+    fn fence_of_own(&self, held: &Group, epoch: u64) -> Fence {
+        let members = held.document.members.iter();
+        let servers = members.map(|member| member.instance_id.clone()).collect();
+        let policy = held.document.policy.as_ref();
+        protocol::fence(
+            held.id(),
+            self.local_site(),
+            epoch,
+            servers,
+            policy,
+            self.clock.now(),
+        )
+    }
+
     async fn import_next(
         &self,
         caller: &Caller,
@@ -171,6 +187,12 @@ impl Service {
                     saga.id
                 ),
             ));
+        }
+        if matches!(news, News::TakenOver { .. }) {
+            // Written before: what is known to run elsewhere must not run here.
+            self.store
+                .begin_fence(&self.fence_of_own(&group, bundle.stamp.epoch))
+                .await?;
         }
         protocol::adopt(&mut group, document, self.clock.now())?;
         group.member_states = observations.member_states;

@@ -53,6 +53,7 @@ impl Service {
         match manner {
             Manner::Planned => {
                 self.check_may_modify(group)?;
+                self.check_fenced(group).await?;
                 let order = self.planned_order(group, mappings)?;
                 self.check_access(group, &self.directory).await?;
                 Ok(Work::PlannedFailover(order))

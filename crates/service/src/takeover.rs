@@ -13,7 +13,7 @@ use protector_ports::Directory;
 use protector_ports::store::{Along, OperationFilter, Page};
 
 use crate::error::{Error, Result};
-use crate::failover::{interval, no_policy};
+use crate::failover::no_policy;
 use crate::operations::{not_over, pending};
 use crate::refusal::refused;
 use crate::{Caller, Service, saga};
@@ -75,7 +75,7 @@ impl Service {
             target: here,
             members: takeover.members,
             array_group: policy.pure_pg_name.clone(),
-            replication_interval_seconds: interval(policy),
+            replication_interval_seconds: policy.interval_seconds(),
             mappings: group.document.mappings.overridden_by(mappings),
             epoch: takeover.epoch,
         })

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protector_domain::{Group, GroupId, Operation, OperationId, SagaId, Site, SiteId, SyncEntry};
+use protector_domain::{Fence, Group, GroupId, Operation, OperationId, SagaId, Site, SiteId, SyncEntry};
 use protector_ports::StoreError;
 use protector_ports::store::{Along, RecordedFacts, StoreResult};
 use protector_saga::{Claim, Event, JournalError, NewSaga, Owner, Record, SagaHeader};
@@ -32,6 +32,7 @@ pub struct Database {
     pub trusts: BTreeMap<(GroupId, SiteId), SecretString>,
     pub tokens: BTreeMap<(GroupId, SiteId), SecretString>,
     pub facts: BTreeMap<GroupId, RecordedFacts>,
+    pub fences: BTreeMap<(GroupId, SiteId, u64), Fence>,
     pub sites: BTreeMap<SiteId, Site>,
     pub log: Vec<SyncEntry>,
     /// What was planted into this run.
@@ -212,7 +213,7 @@ impl Database {
             kind: saga.kind.clone(),
             version: saga.version,
             subject: saga.subject,
-            params: saga.params.clone(),
+            params: saga.params,
             created_at: date(now),
         };
         let mut row = Saga {
@@ -227,7 +228,6 @@ impl Database {
             Event::Planned {
                 kind: saga.kind,
                 version: saga.version,
-                params: saga.params,
             },
             now,
         );

@@ -469,7 +469,7 @@ impl Plot {
                     kind: "bind_arrays".to_owned(),
                     version: 1,
                     subject: self.group.to_string(),
-                    params: serde_json::json!({ "group": self.group }),
+                    params: serde_json::json!({ "group": self.group }).to_string().into(),
                 }),
                 ..protector_ports::store::Along::default()
             };

@@ -17,7 +17,7 @@ fn saga(work: Work, id: uuid::Uuid) -> Option<NewSaga> {
         kind,
         version,
         subject,
-        params,
+        params: params.into(),
     })
 }
 

@@ -148,6 +148,7 @@ impl Sim {
             id: MemberId(self.chance.uuid()),
             instance_id: server_id,
             instance_name: name,
+            left: Default::default(),
             volumes,
         }
     }

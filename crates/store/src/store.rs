@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use protector_domain::{
-    Grave, Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry, TenantMapping,
-    TenantMappingId,
+    Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry,
+    TenantMapping, TenantMappingId,
 };
 use protector_ports::cloud::Credentials;
 use protector_ports::store::{
@@ -192,6 +192,22 @@ impl Store for SqlStore {
 
     async fn facts(&self, id: GroupId) -> StoreResult<Option<RecordedFacts>> {
         self.facts_get(id).await
+    }
+
+    async fn begin_fence(&self, fence: &Fence) -> StoreResult<()> {
+        persist(|| self.fence_begin(fence)).await
+    }
+
+    async fn note_fence(&self, fence: &Fence) -> StoreResult<()> {
+        persist(|| self.fence_note(fence)).await
+    }
+
+    async fn open_fences(&self) -> StoreResult<Vec<Fence>> {
+        self.fences_open().await
+    }
+
+    async fn fence(&self, id: GroupId) -> StoreResult<Option<Fence>> {
+        self.fence_of(id).await
     }
 
     async fn insert_nonce(&self, nonce: &Nonce) -> StoreResult<()> {

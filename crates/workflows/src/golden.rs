@@ -27,6 +27,7 @@ fn member(number: u128, disks: u128) -> Member {
         id: MemberId(id(1)),
         instance_id: ServerId::new(id(3).to_string()).unwrap(),
         instance_name: format!("vm-{number}"),
+        left: Default::default(),
         volumes: (0..disks).map(volume).collect(),
     }
 }

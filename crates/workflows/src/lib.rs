@@ -9,6 +9,7 @@ mod dissolve;
 mod establish;
 mod failover;
 mod failure;
+mod fencing;
 #[cfg(test)]
 mod golden;
 mod members;
@@ -16,6 +17,7 @@ mod orphans;
 mod plan;
 mod polling;
 mod recorder;
+mod rounds;
 mod volume_groups;
 mod world;
 
@@ -28,6 +30,7 @@ use protector_saga::engine::Planner;
 use protector_saga::{SagaHeader, Steps};
 
 pub use crate::failover::{Looker, Remnant};
+pub use crate::fencing::{Fencer, Lookout};
 pub use crate::orphans::{Found, Left, Orphans};
 use crate::polling::Ticks;
 pub use crate::recorder::Recorder;
@@ -72,6 +75,9 @@ pub struct Options {
     pub receipt_patience: Duration,
     /// After what time what was read of a group's servers is read again.
     pub facts_age: Duration,
+    /// How often it is tried to fence a site that a group was taken from; three times that lie between two looks whether
+    /// that happened to this site.
+    pub fencing_interval: Duration,
     /// How long the last replication may take.
     pub replication_patience: Duration,
     /// How long a server may take to stop or to boot.
@@ -90,6 +96,7 @@ impl Default for Options {
             servers_at_once: 16,
             receipt_patience: Duration::from_secs(120),
             facts_age: Duration::from_secs(600),
+            fencing_interval: Duration::from_secs(10),
             replication_patience: Duration::from_secs(4 * 3600),
             server_patience: Duration::from_secs(600),
             privileged_networks: Vec::new(),

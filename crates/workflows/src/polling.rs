@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protector_domain::ServerId;
-use protector_ports::PortResult;
 use protector_ports::cloud::{Changes, Server};
 use protector_saga::StepContext;
 use tokio::sync::Mutex;
@@ -84,21 +83,46 @@ pub(crate) struct Shared<T> {
     latest: Mutex<Option<(Instant, Arc<Vec<T>>)>>,
 }
 
-impl<T> Shared<T> {
-    pub(crate) fn new() -> Self {
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
         Self {
             latest: Mutex::new(None),
         }
     }
+}
 
+impl<T> Shared<T> {
     /// The list, at most `age` old.
-    pub(crate) async fn get<F>(&self, age: Duration, ask: impl FnOnce() -> F) -> PortResult<Arc<Vec<T>>>
+    pub(crate) async fn get<F>(&self, age: Duration, ask: impl FnOnce() -> F) -> StepResult<Arc<Vec<T>>>
     where
-        F: Future<Output = PortResult<Vec<T>>>,
+        F: Future<Output = StepResult<Vec<T>>>,
+    {
+        self.kept_or_asked(|asked| asked.elapsed() < age, ask).await
+    }
+
+    /// The list, asked for at that moment or later.
+    pub(crate) async fn asked_after<F>(
+        &self,
+        moment: Instant,
+        ask: impl FnOnce() -> F,
+    ) -> StepResult<Arc<Vec<T>>>
+    where
+        F: Future<Output = StepResult<Vec<T>>>,
+    {
+        self.kept_or_asked(|asked| asked >= moment, ask).await
+    }
+
+    async fn kept_or_asked<F>(
+        &self,
+        is_new_enough: impl Fn(Instant) -> bool,
+        ask: impl FnOnce() -> F,
+    ) -> StepResult<Arc<Vec<T>>>
+    where
+        F: Future<Output = StepResult<Vec<T>>>,
     {
         let mut latest = self.latest.lock().await;
         if let Some((asked, list)) = latest.as_ref()
-            && asked.elapsed() < age
+            && is_new_enough(*asked)
         {
             return Ok(list.clone());
         }

@@ -8,14 +8,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use protector_domain::{Group, GroupId, GroupStatus};
-use protector_ports::store::{GroupFilter, Page, RecordedFacts};
+use protector_domain::{Group, GroupId};
+use protector_ports::store::RecordedFacts;
 use tokio_util::sync::CancellationToken;
 
 use crate::Workflows;
 use crate::failover::record;
 use crate::failure::{OrFail, StepResult};
+use crate::rounds::{Round, go_round};
 use crate::world::World;
 
 /// How soon a group that couldn't be read is tried again.
@@ -35,40 +37,10 @@ impl Recorder {
         }
     }
 
-    pub async fn run(mut self, stop: CancellationToken) {
-        let pause = self.world.options.poll.max(Duration::from_millis(500));
-        while !stop.is_cancelled() {
-            let world = self.world.clone();
-            tokio::select! {
-                biased;
-                () = self.round() => {}
-                // Whoever hangs there is called back: a failover may mean that the site is dead.
-                () = failover_begins(&world, pause) => {}
-                () = stop.cancelled() => return,
-            }
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => return,
-            }
-        }
-    }
-
-    async fn round(&mut self) {
-        let groups = groups(&self.world).await;
-        // While a failover is under way, nothing of ours knocks at a site that may be dead.
-        if groups.iter().any(is_failing_over) {
-            return;
-        }
-        self.tried
-            .retain(|id, _| groups.iter().any(|group| group.id() == *id));
-        for group in groups {
-            match self.is_due(&group).await {
-                Ok(true) => self.read(&group).await,
-                Ok(false) => {}
-                Err(failure) => tracing::debug!(reason = failure.message, "facts can't be looked up"),
-            }
-        }
+    pub async fn run(self, stop: CancellationToken) {
+        let world = self.world.clone();
+        let pause = world.options.poll.max(Duration::from_millis(500));
+        go_round(world, self, pause, stop).await;
     }
 
     /// Old, of another site, or lacking a member.
@@ -124,27 +96,17 @@ impl Recorder {
     }
 }
 
-async fn groups(world: &World) -> Vec<Group> {
-    let all = world
-        .store
-        .groups(&GroupFilter::default(), &Page::default())
-        .await;
-    all.unwrap_or_else(|error| {
-        tracing::debug!(%error, "no groups to read facts of");
-        Vec::new()
-    })
-}
-
-fn is_failing_over(group: &Group) -> bool {
-    group.status == GroupStatus::FailingOver
-}
-
-/// Comes back when a failover is under way.
-async fn failover_begins(world: &World, pause: Duration) {
-    loop {
-        tokio::time::sleep(pause).await;
-        if groups(world).await.iter().any(is_failing_over) {
-            return;
+#[async_trait]
+impl Round for Recorder {
+    async fn round(&mut self, groups: Vec<Group>) {
+        self.tried
+            .retain(|id, _| groups.iter().any(|group| group.id() == *id));
+        for group in groups {
+            match self.is_due(&group).await {
+                Ok(true) => self.read(&group).await,
+                Ok(false) => {}
+                Err(failure) => tracing::debug!(reason = failure.message, "facts can't be looked up"),
+            }
         }
     }
 }

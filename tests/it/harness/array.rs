@@ -1,7 +1,8 @@
 //! An array's administrator, who does what he likes behind protector's back.
 
 use anyhow::{Context, Result, ensure};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::json;
 
 pub struct Administrator {
     http: Client,
@@ -29,7 +30,21 @@ impl Administrator {
             "{}/protection-groups/volumes?group_names={group}&member_names={volume}",
             self.base
         );
-        let request = self.http.request(Method::DELETE, url);
+        self.told(self.http.request(Method::DELETE, url)).await
+    }
+
+    /// Let no more snapshots of another array's group in.
+    pub async fn refuse(&self, group: &str, own_name: &str) -> Result<()> {
+        let url = format!(
+            "{}/protection-groups/targets?group_names={group}&member_names={own_name}",
+            self.base
+        );
+        let refusal = json!({"allowed": false});
+        self.told(self.http.request(Method::PATCH, url).json(&refusal))
+            .await
+    }
+
+    async fn told(&self, request: RequestBuilder) -> Result<()> {
         let answer = request.header("x-auth-token", &self.session).send().await?;
         let status = answer.status();
         ensure!(status.is_success(), "{status}: {}", answer.text().await?);

@@ -399,6 +399,17 @@ impl Stack {
         Ok(())
     }
 
+    /// Cloud and array of site-a are back as they were; its protector isn't yet.
+    pub async fn return_site_a(&self) -> Result<()> {
+        let up = json!({"down": false});
+        self.simulation
+            .site(Method::PUT, "site-a/faults", Some(&up))
+            .await?;
+        let on = json!({"powered": true});
+        self.simulation.array(Method::PATCH, "fa-a", Some(&on)).await?;
+        Ok(())
+    }
+
     /// Time goes by on the arrays.
     pub async fn advance(&self, time: Duration) -> Result<()> {
         let later = json!({"advance_millis": u64::try_from(time.as_millis())?});

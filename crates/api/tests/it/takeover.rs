@@ -56,6 +56,7 @@ impl Pair {
                 id: MemberId(Uuid::new_v4()),
                 instance_id: ServerId::new(format!("server-{name}-{}", Uuid::new_v4())).unwrap(),
                 instance_name: name.into(),
+                left: Default::default(),
                 volumes: Vec::new(),
             });
         }

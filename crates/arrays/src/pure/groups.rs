@@ -1,5 +1,7 @@
 //! Looking at a protection group, changing its members, switching it, taking it away.
 
+use std::collections::HashSet;
+
 use protector_flasharray as fa;
 use protector_flasharray::{GroupPatch, Kind as Fa, SchedulePatch};
 use protector_ports::array::{ArrayAccess, ArrayPair, GroupView};
@@ -163,9 +165,10 @@ impl PureDriver {
         loop {
             self.live_group(&source, group).await?;
             let members = source.group_volumes(group).await.explain(&source, &what)?;
+            let members: HashSet<&str> = members.iter().map(|item| item.member.name.as_str()).collect();
             let missing: Vec<String> = volumes
                 .iter()
-                .filter(|volume| !members.iter().any(|item| item.member.name == **volume))
+                .filter(|volume| !members.contains(volume.as_str()))
                 .cloned()
                 .collect();
             tries += 1;

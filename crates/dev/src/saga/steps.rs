@@ -59,9 +59,14 @@ impl Planner for DemoPlanner {
         Ok(Arc::new(Demo {
             dag: self.dag.clone(),
             released: released(&self.dir),
-            fails: header.params["fail"] == true,
+            fails: wants_to_fail(&header.params),
         }))
     }
+}
+
+/// Whether the saga was begun with `--fail`.
+fn wants_to_fail(params: &str) -> bool {
+    serde_json::from_str::<Value>(params).is_ok_and(|params| params["fail"] == true)
 }
 
 struct Demo {

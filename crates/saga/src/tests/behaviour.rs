@@ -399,7 +399,6 @@ fn a_journal_that_contradicts_itself_is_refused() {
     let planned = Event::Planned {
         kind: "k".to_owned(),
         version: 1,
-        params: serde_json::Value::Null,
     };
     let done = Event::Done {
         step: "a".to_owned(),

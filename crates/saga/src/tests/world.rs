@@ -186,7 +186,7 @@ impl Scene {
             kind: "making".to_owned(),
             version: 1,
             subject: "world".to_owned(),
-            params: json!({}),
+            params: "{}".into(),
         });
         let world = Arc::new(World::default());
         let steps = Arc::new(Making {

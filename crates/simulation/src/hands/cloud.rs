@@ -117,6 +117,10 @@ impl Cloud for Hands {
         self.call(place(access), "list attachments", false, act).await
     }
 
+    async fn keep_volume(&self, _: &Access, _: &ServerId, _: &VolumeId) -> PortResult<()> {
+        unasked()
+    }
+
     async fn create_server(&self, access: &Access, server: &NewServer) -> PortResult<ServerId> {
         let act = |sim: &mut Sim| {
             let made = sim.create(access, server);

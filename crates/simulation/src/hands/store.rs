@@ -288,6 +288,43 @@ impl Store for Hands {
         .await
     }
 
+    async fn begin_fence(&self, fence: &Fence) -> StoreResult<()> {
+        let act = |sim: &mut Sim, side: Side| {
+            let key = (fence.group_id, fence.site_id, fence.epoch);
+            sim.databases[side]
+                .fences
+                .entry(key)
+                .or_insert_with(|| fence.clone());
+            Ok(())
+        };
+        self.ask("begin a fence", true, act).await
+    }
+
+    async fn note_fence(&self, fence: &Fence) -> StoreResult<()> {
+        let act = |sim: &mut Sim, side: Side| {
+            let key = (fence.group_id, fence.site_id, fence.epoch);
+            sim.databases[side].fences.insert(key, fence.clone());
+            Ok(())
+        };
+        self.ask("note a fence", true, act).await
+    }
+
+    async fn open_fences(&self) -> StoreResult<Vec<Fence>> {
+        self.read("open fences", |db| {
+            let open = |fence: &&Fence| fence.fenced_at.is_none() || fence.replicated_back_at.is_none();
+            db.fences.values().filter(open).cloned().collect()
+        })
+        .await
+    }
+
+    async fn fence(&self, id: GroupId) -> StoreResult<Option<Fence>> {
+        self.read("fence", |db| {
+            let of_group = db.fences.values().filter(|fence| fence.group_id == id);
+            of_group.max_by_key(|fence| fence.epoch).cloned()
+        })
+        .await
+    }
+
     async fn grave(&self, _: GroupId) -> StoreResult<Option<Grave>> {
         unasked()
     }

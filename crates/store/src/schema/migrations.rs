@@ -21,6 +21,11 @@ pub const MIGRATIONS: &[Migration] = &[
         mariadb: include_str!("../../migrations/mariadb/0002_group_facts.sql"),
     },
     Migration {
+        version: "0003",
+        sqlite: include_str!("../../migrations/sqlite/0003_fences.sql"),
+        mariadb: include_str!("../../migrations/mariadb/0003_fences.sql"),
+    },
+    Migration {
         version: "0004",
         sqlite: include_str!("../../migrations/sqlite/0004_deleted_groups.sql"),
         mariadb: include_str!("../../migrations/mariadb/0004_deleted_groups.sql"),

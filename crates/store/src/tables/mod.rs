@@ -3,6 +3,7 @@
 mod along;
 mod begin;
 mod facts;
+mod fences;
 mod graves;
 mod group_rows;
 mod groups;

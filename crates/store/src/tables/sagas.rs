@@ -6,7 +6,7 @@ use protector_ports::StoreError;
 use protector_ports::store::StoreResult;
 use protector_saga::{Claim, Event, NewSaga, SagaHeader};
 
-use crate::columns::{id, json, json_text, time, time_text, unsigned};
+use crate::columns::{id, json_text, time, time_text, unsigned};
 use crate::database::{Connection, Query, Row, query, taken, unavailable};
 
 pub fn header(row: &Row) -> StoreResult<SagaHeader> {
@@ -16,7 +16,7 @@ pub fn header(row: &Row) -> StoreResult<SagaHeader> {
         kind: row.text("kind")?,
         version: unsigned(row.number("version")?)?,
         subject: row.text("subject")?,
-        params: json(&format!("the parameters of saga {saga}"), &row.text("params")?)?,
+        params: row.text("params")?.into(),
         created_at: time(&row.text("created_at")?)?,
     })
 }
@@ -34,7 +34,7 @@ pub async fn insert(connection: &mut Connection, saga: &NewSaga) -> StoreResult<
         .bind(&saga.kind)
         .bind(i64::from(saga.version))
         .bind(&saga.subject)
-        .bind(json_text(&saga.params)?)
+        .bind(&*saga.params)
         .bind(time_text(at))
         .execute(connection)
         .await
@@ -45,7 +45,6 @@ pub async fn insert(connection: &mut Connection, saga: &NewSaga) -> StoreResult<
     let planned = Event::Planned {
         kind: saga.kind.clone(),
         version: saga.version,
-        params: saga.params.clone(),
     };
     query("INSERT INTO saga_events (saga_id, seq, at, event) VALUES (?, 1, ?, ?)")
         .bind(saga.id.to_string())

@@ -1,5 +1,6 @@
 //! What the source cloud says of the members, recorded before anything is touched.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -233,19 +234,50 @@ impl Failover {
         }))
     }
 
-    /// What earlier steps have recorded, of all members, and what they found in the way of each.
-    pub(super) fn inspected(&self, state: &State, findings: &mut Findings) -> StepResult<Facts> {
-        let surroundings: Option<Surroundings> = recorded(state, step::INSPECT)?;
-        let mut members = BTreeMap::new();
+    /// What earlier steps have found in the way of each member.
+    pub(super) fn found_before(&self, state: &State, findings: &mut Findings) -> StepResult<()> {
         for member in &self.order.members {
             let inspected: Inspected = recorded(state, &step::inspect(member))?;
             findings.0.extend(inspected.findings);
-            members.extend(inspected.facts.map(|facts| (member.id, facts)));
         }
-        Ok(Facts {
-            members,
+        Ok(())
+    }
+}
+
+/// What is known of the members. Of many thousand that is much, so what the journal has is read one by one.
+pub(super) enum Known<'a> {
+    Journalled {
+        state: &'a State,
+        surroundings: Surroundings,
+    },
+    Read(Facts),
+}
+
+impl<'a> Known<'a> {
+    /// By earlier steps.
+    pub(super) fn from(state: &'a State) -> StepResult<Self> {
+        let surroundings: Option<Surroundings> = recorded(state, step::INSPECT)?;
+        Ok(Self::Journalled {
+            state,
             surroundings: surroundings.unwrap_or_default(),
         })
+    }
+
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        match self {
+            Self::Journalled { surroundings, .. } => surroundings,
+            Self::Read(facts) => &facts.surroundings,
+        }
+    }
+
+    pub(super) fn of(&self, member: &Member) -> StepResult<Option<Cow<'_, MemberFacts>>> {
+        match self {
+            Self::Journalled { state, .. } => {
+                let inspected: Inspected = recorded(state, &step::inspect(member))?;
+                Ok(inspected.facts.map(Cow::Owned))
+            }
+            Self::Read(facts) => Ok(facts.members.get(&member.id).map(Cow::Borrowed)),
+        }
     }
 }
 

@@ -38,14 +38,6 @@ impl Failover {
             .min_by_key(|volume| volume.status.starts_with("error")))
     }
 
-    pub(super) async fn all_imported(&self, disk: Disk<'_>) -> StepResult<Vec<Volume>> {
-        let description = volume_description(&self.order, disk);
-        let service = self.service(self.order.target).await?;
-        let mut volumes = self.world.cloud.volumes(&service, true).await.or_fail()?;
-        volumes.retain(|volume| volume.description.as_deref() == Some(description.as_str()));
-        Ok(volumes)
-    }
-
     pub(super) async fn import(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
         let world = &self.world;
         let plan = self.target_plan(context.state)?;

@@ -3,15 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use protector_domain::{Member, PortId, ServerId, VolumeId};
+use protector_domain::{Left, Member, PortId, ServerId, VolumeId};
 use protector_ports::PortError;
-use protector_ports::cloud::{NewPort, NewServer, Server};
+use protector_ports::cloud::{Access, NewPort, NewServer, Server};
 use protector_ports::error::{Absent, Kind};
 use protector_saga::{StepContext, StepFailure};
 use serde_json::{Value, json};
 
 use super::facts::facts_of;
-use super::names::{Disk, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, member_mark, port_description};
+use super::names::{Disk, EPOCH_KEY, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, port_description};
 use super::{Failover, Manner, ServerRecord, VolumeRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, While, failed, full, permanent};
 use crate::polling::{Pulse, until};
@@ -131,15 +131,6 @@ impl Failover {
         let mut made = Vec::new();
         for (index, port) in ports.iter().enumerate() {
             let description = port_description(&self.order, member, index);
-            // Only a repeated step can find something; the first one is spared the look.
-            if context.attempt > 1 {
-                let there = world.cloud.ports(&tenant, Some(&port.network_id)).await;
-                let mut there = there.or_fail()?.into_iter();
-                if let Some(found) = there.find(|candidate| candidate.description == description) {
-                    made.push(found.id);
-                    continue;
-                }
-            }
             let new = NewPort {
                 network_id: Some(port.network_id.clone()),
                 name: port.name.clone(),
@@ -151,25 +142,43 @@ impl Failover {
                 port_security_enabled: (!port.port_security_enabled).then_some(false),
                 project_id: port.by_service.then(|| plan.project.clone()),
             };
+            if let Some(found) = self.port_left(&tenant, member, &new).await? {
+                made.push(found);
+                continue;
+            }
+            // Only a repeated step can find something; the first one is spared the look.
+            if context.attempt > 1
+                && let Some(found) = self.port_of(&tenant, &new).await?
+            {
+                made.push(found);
+                continue;
+            }
             let access = if port.by_service { &service } else { &tenant };
-            let created = world.cloud.create_port(access, &new).await;
-            made.push(
-                created
-                    .map_err(port_refused)
-                    .during(format!("creating a port for server '{}'", member.instance_name))?
-                    .id,
-            );
+            let created = match world.cloud.create_port(access, &new).await {
+                // Perhaps by an earlier try that was given up, and came through only after the look above.
+                Err(error) if error.is(Kind::Conflict) => match self.port_of(&tenant, &new).await? {
+                    Some(found) => Ok(found),
+                    None => Err(port_refused(error)),
+                },
+                created => created.map_err(port_refused).map(|port| port.id),
+            };
+            made.push(created.during(format!("creating a port for server '{}'", member.instance_name))?);
         }
         serde_json::to_value(made).or_fail()
     }
 
+    /// The one that an earlier try made.
+    async fn port_of(&self, tenant: &Access, new: &NewPort) -> StepResult<Option<PortId>> {
+        let there = self.world.cloud.ports(tenant, new.network_id.as_ref()).await;
+        let mut there = there.or_fail()?.into_iter();
+        let found = there.find(|candidate| candidate.description == new.description);
+        Ok(found.map(|port| port.id))
+    }
+
     pub(super) async fn delete_ports(&self, member: &Member) -> StepResult<()> {
         let service = self.service(self.order.target).await?;
-        let ours = member_mark(&self.order, member);
-        for port in self.world.cloud.ports(&service, None).await.or_fail()? {
-            if port.description.starts_with(&ours) {
-                self.world.cloud.delete_port(&service, &port.id).await.or_fail()?;
-            }
+        for port in self.ports_made(member).await? {
+            self.world.cloud.delete_port(&service, &port).await.or_fail()?;
         }
         Ok(())
     }
@@ -217,6 +226,7 @@ impl Failover {
         metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
         metadata.insert(MEMBER_KEY.to_owned(), member.id.to_string());
         metadata.insert(GROUP_KEY.to_owned(), self.order.group.to_string());
+        metadata.insert(EPOCH_KEY.to_owned(), self.order.epoch.to_string());
         let new = NewServer {
             name: original.server.name.clone(),
             flavor_id: plan.flavor_id.clone(),
@@ -374,6 +384,12 @@ impl Failover {
             }
             let server: ServerRecord = recorded(state, &step::boot(member))?;
             let mut moved = member.clone();
+            moved.left.remove(&self.order.target);
+            let left = Left {
+                instance_id: member.instance_id.clone(),
+                volumes: member.volumes.clone(),
+            };
+            moved.left.insert(self.order.source, left);
             moved.instance_id = server.server_id;
             for (volume, disk) in moved.volumes.iter_mut().zip(self.disks_of(member)) {
                 let record: VolumeRecord = recorded(state, &step::import(disk))?;

@@ -18,6 +18,7 @@ mod import;
 mod instances;
 mod keypairs;
 mod left_behind;
+mod made;
 mod names;
 mod orphans;
 mod partial;
@@ -25,6 +26,7 @@ pub(crate) mod plans;
 mod preflight;
 mod progress;
 mod reach;
+mod replace;
 mod roster;
 mod settle;
 mod stand_in;
@@ -49,7 +51,9 @@ use tokio::time::Instant;
 use self::facts::Recording;
 pub(crate) use self::facts::record;
 pub use self::left_behind::Remnant;
+use self::made::Made;
 use self::names::{Disk, step};
+pub(crate) use self::names::{EPOCH_KEY, GROUP_KEY};
 pub use self::preflight::Looker;
 use self::preflight::TargetPlan;
 use self::reach::Reach;
@@ -78,6 +82,7 @@ pub(crate) struct Failover {
     source_servers: Watch,
     target_servers: Watch,
     passing_volumes: Shared<Volume>,
+    made: Made,
     /// Kept from the inspection to the preflight.
     survey: Mutex<Option<Arc<Survey>>>,
     recording: Mutex<Option<Arc<Recording>>>,
@@ -109,7 +114,8 @@ impl Failover {
             reach: Reach::new(),
             source_servers: Watch::new(),
             target_servers: Watch::new(),
-            passing_volumes: Shared::new(),
+            passing_volumes: Shared::default(),
+            made: Made::default(),
             survey: Mutex::default(),
             recording: Mutex::default(),
             user_data: UserData::default(),
@@ -167,11 +173,8 @@ impl Failover {
             ImportAs::Service => self.service(self.order.target).await?,
             ImportAs::Tenant => self.tenant(self.order.target).await?,
         };
-        let ask = || self.world.cloud.volumes(&importer, false);
-        self.passing_volumes
-            .get(self.world.ticks.fresh(), ask)
-            .await
-            .or_fail()
+        let ask = async || self.world.cloud.volumes(&importer, false).await.or_fail();
+        self.passing_volumes.get(self.world.ticks.fresh(), ask).await
     }
 
     /// Nothing moves before the other site has the intent in writing.
@@ -246,6 +249,7 @@ impl Failover {
             }
             step::VOLUME_GROUP => self.join_volume_group(context, true).await,
             step::KEYPAIRS => self.create_keypairs(context).await,
+            "replace-old-server" => self.replace_old(context, self.member(which)?).await,
             "create-ports" => self.create_ports(context, self.member(which)?).await,
             "boot-server" => self.boot(context, self.member(which)?).await,
             step::COMMIT if unplanned => self.verify_each(context).await,

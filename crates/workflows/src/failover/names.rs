@@ -79,7 +79,9 @@ pub(super) fn port_description(order: &FailoverOrder, member: &Member, index: us
 /// The keys in a server's metadata.
 pub(super) const OPERATION_KEY: &str = "dr_operation_id";
 pub(super) const MEMBER_KEY: &str = "dr_member_id";
-pub(super) const GROUP_KEY: &str = "dr_group_id";
+pub(crate) const GROUP_KEY: &str = "dr_group_id";
+/// In which epoch it is the group's server.
+pub(crate) const EPOCH_KEY: &str = "dr_epoch";
 
 /// The names of the steps.
 pub(super) mod step {
@@ -110,6 +112,9 @@ pub(super) mod step {
     }
     pub(crate) fn hand_over(disk: Disk<'_>) -> String {
         format!("hand-over-volume/{}", disk.index)
+    }
+    pub(crate) fn replace(member: &Member) -> String {
+        format!("replace-old-server/{}", member.id)
     }
     pub(crate) fn ports(member: &Member) -> String {
         format!("create-ports/{}", member.id)

@@ -99,6 +99,16 @@ fn twins(options: &Options, order: &FailoverOrder, after: &str, nodes: &mut Vec<
             );
             needs.push(step::hand_over(disk));
         }
+        // As late as can be: of all that comes before the pivot it alone can't be taken back. The old server was stopped for
+        // good, and all that it had stays.
+        if member.left.contains_key(&order.target) {
+            nodes.push(
+                compensatable(step::replace(member), &refs(&needs), INSTANCES)
+                    .within(options.server_patience + MINUTE)
+                    .in_lane("replace", options.servers_at_once),
+            );
+            needs = vec![step::replace(member)];
+        }
         nodes.push(
             compensatable(step::ports(member), &refs(&needs), INSTANCES).in_lane("ports", CALLS_AT_ONCE),
         );

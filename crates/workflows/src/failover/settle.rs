@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Group, GroupStatus, Member, MemberId, MemberStatus, Outcome, protocol};
+use protector_domain::{Fence, Group, GroupStatus, Member, MemberId, MemberStatus, Outcome, protocol};
 use protector_saga::{SagaOutcome, State, StepPhase};
 
 use super::left_behind::LeftBehind;
@@ -13,6 +13,7 @@ use super::partial::Committed;
 use super::progress::Ending;
 use super::{Failover, Manner, recorded};
 use crate::failure::{OrFail, StepResult};
+use crate::fencing;
 
 /// Where the group runs from now on, with whom.
 struct Move {
@@ -66,6 +67,9 @@ impl Failover {
             reason: state.first_error().map(|(_, message)| message.to_owned()),
             now: self.world.clock.now(),
         };
+        if self.manner == Manner::Unplanned && end.moved.is_some() {
+            self.begin_fence().await?;
+        }
         self.world
             .change_group(self.order.group, state.claim(), |group| {
                 let written = match self.manner {
@@ -77,6 +81,19 @@ impl Failover {
             .await?;
         let ending = Ending { outcome, left_behind };
         self.show_progress(state, Some(&ending)).await
+    }
+
+    /// The lost site's servers must not run again when it returns. Written before the move, so that no move is without;
+    /// a retry for members that were missing finds it there.
+    async fn begin_fence(&self) -> StepResult<()> {
+        let group = self.group().await?;
+        let servers = self.order.members.iter().map(|member| member.instance_id.clone());
+        let order = &self.order;
+        let fence = Fence {
+            replaced: self.replaced(),
+            ..fencing::fence(&group, order.source, order.epoch, servers.collect(), &self.world)
+        };
+        self.world.store.begin_fence(&fence).await.or_fail()
     }
 
     fn line(&self, end: &End) -> String {

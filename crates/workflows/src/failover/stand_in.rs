@@ -4,13 +4,12 @@
 //! stopped must start again, and twins that it made must go, whoever has left. Then the service user does it, and
 //! touches nothing outside of the group's project. Nothing new is ever made this way.
 
-use protector_domain::{Member, ProjectId, ServerId, SiteId};
+use protector_domain::{ProjectId, ServerId, SiteId};
 use protector_ports::AccessError;
 use protector_ports::cloud::{Access, Server};
 use protector_ports::error::{Absent, Kind};
 
 use super::Failover;
-use super::names::{MEMBER_KEY, OPERATION_KEY};
 use crate::failure::{OrFail, StepResult, failed, permanent};
 
 pub(super) struct Hand {
@@ -69,14 +68,5 @@ impl Failover {
         Ok(servers
             .filter(|server| server.project_id == hand.project)
             .collect())
-    }
-
-    /// The server that this operation made for a member.
-    pub(super) async fn twin_by(&self, hand: &Hand, member: &Member) -> StepResult<Option<Server>> {
-        let is_ours = |server: &Server| {
-            server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
-                && server.metadata.get(MEMBER_KEY) == Some(&member.id.to_string())
-        };
-        Ok(self.servers_by(hand).await?.into_iter().find(is_ours))
     }
 }

@@ -145,18 +145,7 @@ impl Failover {
     /// Under whatever name the clone has by now: its own, Cinder's, or the one that unmanage left.
     pub(super) async fn destroy_clone(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<()> {
         let pair = self.pair().await?;
-        let ours = mark(&self.order, disk);
-        let marked = self
-            .world
-            .array
-            .marked_volumes(&pair.target, &ours.operation)
-            .await
-            .or_fail()?;
-        let mut names: Vec<String> = marked
-            .into_iter()
-            .filter(|(_, mark)| mark.volume == ours.volume)
-            .map(|(volume, _)| volume.name)
-            .collect();
+        let mut names = self.clones_made(disk).await?;
         names.push(clone_name(&self.order, disk));
         if let Ok(record) = recorded::<VolumeRecord>(context.state, &step::import(disk)) {
             names.push(format!("{}-unmanaged", record.array_name));
@@ -188,8 +177,21 @@ impl Failover {
             .filter_map(|disk| recorded::<VolumeRecord>(context.state, &step::import(disk)).ok())
             .map(|record| record.volume_id)
             .collect();
+        let target = self.order.target;
+        if wanted {
+            let left = self.order.members.iter().filter_map(|member| self.left(member));
+            let left: Vec<VolumeId> = left
+                .flat_map(|left| &left.volumes)
+                .map(|volume| volume.volume_id.clone())
+                .collect();
+            if !left.is_empty() {
+                self.world
+                    .change_volume_group(context, &group, target, &left, false)
+                    .await?;
+            }
+        }
         self.world
-            .change_volume_group(context, &group, self.order.target, &volumes, wanted)
+            .change_volume_group(context, &group, target, &volumes, wanted)
             .await?;
         Ok(Value::Null)
     }
@@ -207,17 +209,22 @@ impl Failover {
             name: self.order.array_group.clone(),
             interval_seconds: self.order.replication_interval_seconds,
         };
-        let bound = async {
-            self.world.array.ensure_group(&pair, &spec, &volumes).await?;
-            self.world
-                .array
-                .add_volumes(&pair.source, &spec.name, &volumes)
-                .await
-        };
-        match bound.await {
+        match self
+            .world
+            .replicate(&pair, &spec, &volumes, &self.replaced())
+            .await
+        {
             Ok(()) => Ok(json!({ "reverse_replication": "active" })),
             Err(error) if context.attempt < 5 => Err(error).or_fail(),
             Err(error) => Ok(json!({ "reverse_replication": format!("not set up yet: {}", error.message) })),
         }
+    }
+
+    /// What an earlier failover left at the target, as its array calls it.
+    pub(super) fn replaced(&self) -> Vec<String> {
+        let left = self.order.members.iter().filter_map(|member| self.left(member));
+        left.flat_map(|left| &left.volumes)
+            .map(|volume| volume.array_name.clone())
+            .collect()
     }
 }

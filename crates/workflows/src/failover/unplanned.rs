@@ -220,6 +220,7 @@ mod tests {
             id: MemberId(Uuid::new_v4()),
             instance_id: ServerId::new(Uuid::new_v4().to_string()).unwrap(),
             instance_name: name.to_owned(),
+            left: Default::default(),
             volumes: volumes
                 .iter()
                 .map(|volume| MemberVolume {

@@ -307,6 +307,7 @@ impl Lab {
             id: MemberId(Uuid::new_v4()),
             instance_id: ServerId::new(server).unwrap(),
             instance_name: "db".to_owned(),
+            left: Default::default(),
             volumes,
         };
         let group = self.described(member).await;
@@ -443,7 +444,7 @@ impl Lab {
             kind,
             version,
             subject: self.group.to_string(),
-            params,
+            params: params.into(),
         };
         let along = Along {
             saga: Some(saga),

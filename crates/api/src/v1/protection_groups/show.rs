@@ -14,5 +14,7 @@ pub(crate) async fn show(State(app): State<App>, By(caller): By, ids: Ids) -> An
     let facts = app.service.facts(&group).await?;
     shown["facts_read_at"] = json!(facts.read_at);
     shown["facts_complete"] = json!(facts.complete);
+    let fence = app.service.fence(&group).await?;
+    shown["fencing"] = json!(fence.map(|fence| render::fence(&fence, &group)));
     Ok(Json(json!({"protection_group": shown})))
 }

@@ -39,7 +39,6 @@ pub async fn a_saga_is_written_with_its_change(store: Arc<dyn Store>) {
         Event::Planned {
             kind: work.kind,
             version: 3,
-            params: work.params
         }
     );
 

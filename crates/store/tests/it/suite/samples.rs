@@ -53,6 +53,7 @@ pub fn member(name: &str) -> Member {
         id: MemberId(Uuid::new_v4()),
         instance_id: ServerId::new(Uuid::new_v4().to_string()).unwrap(),
         instance_name: name.to_owned(),
+        left: Default::default(),
         volumes: vec![volume("vda", true), volume("vdb", false)],
     }
 }
@@ -153,7 +154,7 @@ pub fn saga(subject: GroupId) -> NewSaga {
         kind: "planned_failover".to_owned(),
         version: 3,
         subject: subject.to_string(),
-        params: json!({"to": "site-b", "members": [1, 2]}),
+        params: json!({"to": "site-b", "members": [1, 2]}).to_string().into(),
     }
 }
 

@@ -2,28 +2,29 @@
 
 use std::collections::HashMap;
 
-use protector_domain::{Check, Finding, FlavorId, Member};
-use protector_ports::cloud::{Access, Flavor, Server};
+use protector_domain::{Check, Finding, FlavorId, Member, ServerId};
+use protector_ports::cloud::{Access, Flavor, Keypair, Server};
 use protector_ports::error::Absent;
 
 use super::findings::{Findings, Looked, found};
 use super::plan::MemberPlan;
 use super::{Failover, Target};
-use crate::failover::facts::{Facts, MemberFacts};
+use crate::failover::facts::{Known, MemberFacts};
 use crate::failover::names::OPERATION_KEY;
+use crate::failover::replace::may_run;
 use crate::failure::{OrFail, StepResult};
 
 impl Failover {
-    /// The twin, and a keypair that has to be made for it; `None` where something stands in its way.
+    /// The twin, the name of a keypair that has to be made for it, and the source's keypair; `None` where something stands in its way.
     pub(super) async fn plan_member(
         &self,
         member: &Member,
-        facts: &Facts,
+        known: &Known<'_>,
         target: &Target,
         tenant: &Access,
         findings: &mut Findings,
-    ) -> StepResult<Option<(MemberPlan, Option<String>)>> {
-        let Some(of) = facts.members.get(&member.id) else {
+    ) -> StepResult<Option<(MemberPlan, Option<String>, Option<Keypair>)>> {
+        let Some(of) = known.of(member)? else {
             // Of a server that could be asked it was told already why it isn't known.
             if self.manner == super::Manner::Unplanned {
                 findings.0.push(Finding::blocker(
@@ -40,10 +41,10 @@ impl Failover {
             ports.extend(findings.note_of(
                 member,
                 Check::Network,
-                self.port(target, facts, of, port, index),
+                self.port(target, known.surroundings(), &of, port, index),
             )?);
         }
-        let looked = self.keypair(target, tenant, of).await;
+        let looked = self.keypair(target, tenant, &of).await;
         let key = findings.note_of(member, Check::Keypair, looked)?;
         let (Some(flavor_id), Some(key)) = (flavor, key) else {
             return Ok(None);
@@ -67,7 +68,7 @@ impl Failover {
             key_name: key.map(|(name, _)| name),
             ports,
         };
-        Ok(Some((plan, missing)))
+        Ok(Some((plan, missing, of.keypair.clone())))
     }
 
     fn flavor(&self, target: &Target, server: &Server) -> Looked<FlavorId> {
@@ -166,7 +167,30 @@ impl Failover {
     /// Nova lets two servers have one name; whoever looks for his server should know.
     pub(super) async fn check_names(&self, tenant: &Access, findings: &mut Findings) -> StepResult<()> {
         let there = self.world.cloud.servers(tenant, false).await.or_fail()?;
-        let others = there.iter().filter(|server| !self.is_ours(server));
+        let left: HashMap<&ServerId, &Member> = self
+            .order
+            .members
+            .iter()
+            .filter_map(|member| Some((&self.left(member)?.instance_id, member)))
+            .collect();
+        for server in there.iter().filter(|server| may_run(server)) {
+            if let Some(member) = left.get(&server.id) {
+                findings.0.push(
+                    Finding::blocker(
+                        Check::Server,
+                        format!(
+                            "The old server '{}' ({}) at site '{}' is {}: it was left stopped there, and is replaced by the way back.",
+                            server.name, server.id, tenant.site_name, server.status
+                        ),
+                        "Stop it: what it wrote since is not in the group's data, and goes with it.",
+                    )
+                    .of(member.id, &member.instance_name),
+                );
+            }
+        }
+        let others = there
+            .iter()
+            .filter(|server| !self.is_ours(server) && !left.contains_key(&server.id));
         let names: HashMap<&str, &Server> = others.map(|server| (server.name.as_str(), server)).collect();
         for member in &self.order.members {
             if let Some(server) = names.get(member.instance_name.as_str()) {

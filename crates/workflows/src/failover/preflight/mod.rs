@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 
 pub(super) use self::findings::{Findings, Looked, Obstacle, found};
 pub(super) use self::plan::TargetPlan;
-use super::facts::Facts;
+use super::facts::Known;
 use super::{Failover, Manner};
 use crate::failure::{OrFail, StepResult, failed, permanent};
 use crate::world::World;
@@ -44,12 +44,16 @@ struct Target {
 impl Failover {
     pub(super) async fn preflight(&self, context: &StepContext<'_>) -> StepResult<Value> {
         let mut findings = Findings::default();
-        let facts = self.inspected(context.state, &mut findings)?;
+        // What was read of the servers is in the journal by now.
+        self.survey.lock().await.take();
+        self.recording.lock().await.take();
+        self.found_before(context.state, &mut findings)?;
+        let known = Known::from(context.state)?;
         if self.manner == Manner::Planned {
             let looked = self.check_arrays().await;
             findings.note(looked)?;
         }
-        let Some((mut plan, target)) = self.plan(&facts, &mut findings).await? else {
+        let Some((mut plan, target)) = self.plan(&known, &mut findings).await? else {
             findings.refuse()?;
             return Err(permanent("the target can't be looked at"));
         };
@@ -63,9 +67,6 @@ impl Failover {
             }
         }
         plan.warnings = findings.warnings();
-        // What was read of the servers is in the journal by now.
-        self.survey.lock().await.take();
-        self.recording.lock().await.take();
         serde_json::to_value(plan).or_fail()
     }
 
@@ -87,7 +88,11 @@ impl Failover {
     }
 
     /// The plan for all who can be brought over; `None` where not even that can be told.
-    async fn plan(&self, facts: &Facts, findings: &mut Findings) -> StepResult<Option<(TargetPlan, Target)>> {
+    async fn plan(
+        &self,
+        known: &Known<'_>,
+        findings: &mut Findings,
+    ) -> StepResult<Option<(TargetPlan, Target)>> {
         let world = &self.world;
         let group = self.group().await?;
         let looked = self.trusted(self.order.target, &group).await;
@@ -137,12 +142,10 @@ impl Failover {
         };
         for member in &self.order.members {
             let planned = self
-                .plan_member(member, facts, &target, &tenant, findings)
+                .plan_member(member, known, &target, &tenant, findings)
                 .await?;
-            if let Some((of, key)) = planned {
+            if let Some((of, key, original)) = planned {
                 plan.missing_keypairs.extend(key);
-                let original = facts.members.get(&member.id);
-                let original = original.and_then(|facts| facts.keypair.clone());
                 plan.keypairs.extend(of.key_name.clone().zip(original));
                 plan.members.insert(member.id, of);
             }
@@ -195,7 +198,7 @@ impl Failover {
             Manner::Unplanned => self.look_at_records(report, findings).await?,
         };
         let Some(facts) = facts else { return Ok(()) };
-        if let Some((plan, target)) = self.plan(&facts, findings).await? {
+        if let Some((plan, target)) = self.plan(&Known::Read(facts), findings).await? {
             match self.check_room(&target, &plan).await {
                 // In need it is tried all the same.
                 Err(Obstacle::Found(finding)) if unplanned => findings.0.push(Finding {

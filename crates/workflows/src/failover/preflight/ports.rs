@@ -9,21 +9,22 @@ use protector_ports::cloud::{Access, Network, Port, Subnet};
 use super::findings::{Findings, Looked, Obstacle, found};
 use super::plan::{MemberPlan, PortPlan, TargetPlan};
 use super::{Failover, Target};
-use crate::failover::facts::{Facts, MemberFacts};
+use crate::failover::facts::{MemberFacts, Surroundings};
 use crate::failover::names::port_description;
+use crate::failover::replace::is_left;
 use crate::failure::{OrFail, StepResult};
 
 impl Failover {
     pub(super) fn port(
         &self,
         target: &Target,
-        facts: &Facts,
+        around: &Surroundings,
         member: &MemberFacts,
         port: &Port,
         index: usize,
     ) -> Looked<PortPlan> {
         let server = &member.server.name;
-        let network = self.network(target, facts, port, server)?;
+        let network = self.network(target, around, port, server)?;
         let own = network.project_id.as_ref() == Some(&target.project);
         let fixed_ips = port
             .fixed_ips
@@ -33,7 +34,7 @@ impl Failover {
         let security_groups = port
             .security_groups
             .iter()
-            .map(|id| self.security_group(target, facts, id, server))
+            .map(|id| self.security_group(target, around, id, server))
             .collect::<Looked<Vec<_>>>()?;
         Ok(PortPlan {
             network_id: network.id.clone(),
@@ -56,12 +57,11 @@ impl Failover {
     fn network<'t>(
         &self,
         target: &'t Target,
-        facts: &Facts,
+        around: &Surroundings,
         port: &Port,
         server: &str,
     ) -> Looked<&'t Network> {
-        let source = facts
-            .surroundings
+        let source = around
             .networks
             .iter()
             .find(|network| network.id == port.network_id);
@@ -123,15 +123,11 @@ impl Failover {
     fn security_group(
         &self,
         target: &Target,
-        facts: &Facts,
+        around: &Surroundings,
         id: &SecurityGroupId,
         server: &str,
     ) -> Looked<SecurityGroupId> {
-        let source = facts
-            .surroundings
-            .security_groups
-            .iter()
-            .find(|group| group.id == *id);
+        let source = around.security_groups.iter().find(|group| group.id == *id);
         let name = source.map_or_else(|| id.to_string(), |group| group.name.clone());
         let mappings = &self.order.mappings.security_groups;
         let wanted = mappings
@@ -188,10 +184,17 @@ impl Failover {
     fn taken(&self, member: &Member, plan: &MemberPlan, there: &Taken<'_>, site: &str) -> Option<Obstacle> {
         for (index, wanted) in plan.ports.iter().enumerate() {
             let ours = port_description(&self.order, member, index);
+            let left = self.left(member);
+            let is_others = |port: &&&Port| {
+                port.description != ours
+                    && !left.is_some_and(|left| {
+                        is_left(port, left) && port.mac_address.eq_ignore_ascii_case(&wanted.mac_address)
+                    })
+            };
             let network = &wanted.network_id;
             for address in wanted.fixed_ips.iter().filter_map(|(_, ip)| ip.as_ref()) {
                 let taken = there.by_address.get(&(network, address.as_str()));
-                if let Some(other) = taken.filter(|port| port.description != ours) {
+                if let Some(other) = taken.filter(is_others) {
                     return Some(found(
                         Check::Address,
                         format!(
@@ -209,7 +212,7 @@ impl Failover {
             }
             let mac = wanted.mac_address.to_ascii_lowercase();
             let taken = there.by_mac.get(&(network, mac));
-            if let Some(other) = taken.filter(|port| port.description != ours) {
+            if let Some(other) = taken.filter(is_others) {
                 return Some(found(
                     Check::Address,
                     format!(

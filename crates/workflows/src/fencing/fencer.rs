@@ -1,0 +1,109 @@
+//! Works on fences until they are closed, however long the site behind one is away, and then has the group replicated
+//! back there.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use protector_domain::{Fence, Group, SiteId};
+use tokio_util::sync::CancellationToken;
+
+use super::{hold_array, hold_servers};
+use crate::Workflows;
+use crate::failure::{OrFail, StepResult};
+use crate::rounds::{Round, go_round};
+use crate::world::World;
+
+pub struct Fencer {
+    world: Arc<World>,
+}
+
+impl Fencer {
+    pub fn of(workflows: &Workflows) -> Self {
+        Self {
+            world: workflows.world.clone(),
+        }
+    }
+
+    pub async fn run(self, stop: CancellationToken) {
+        let (world, pause) = (self.world.clone(), self.world.options.fencing_interval);
+        go_round(world, self, pause, stop).await;
+    }
+
+    /// One try of all that is left.
+    async fn work_on(&self, fence: &Fence, group: Option<&Group>) -> StepResult<Fence> {
+        let world = &self.world;
+        let mut now = Fence {
+            trouble: None,
+            ..fence.clone()
+        };
+        if !fence.is_closed() {
+            let reason = format!(
+                "protection group {} was taken over by the other site",
+                fence.group_id
+            );
+            if !hold_servers(world, fence, &reason).await? {
+                return Ok(now);
+            }
+            if let Some(group) = group {
+                hold_array(world, group, fence).await?;
+            }
+            now.fenced_at = Some(world.clock.now());
+            tracing::info!(group = %fence.group_id, site = %fence.site_id, epoch = fence.epoch, "the site is fenced: none of the group's servers runs there");
+        }
+        let here = world.directory.local();
+        match group.filter(|group| is_ours_to_replicate(group, fence, here)) {
+            Some(group) => world.replicate_back(group, here, &fence.replaced).await?,
+            // The other site does that, or the group has moved on.
+            None => {}
+        }
+        now.replicated_back_at = Some(world.clock.now());
+        Ok(now)
+    }
+
+    async fn note(&self, before: &Fence, after: &Fence) {
+        if before == after {
+            return;
+        }
+        if let Err(error) = self.world.store.note_fence(after).await {
+            tracing::warn!(%error, "how far a fence has come can't be written");
+        }
+    }
+}
+
+/// Whether the group still is where this takeover brought it, and that is here.
+fn is_ours_to_replicate(group: &Group, fence: &Fence, here: SiteId) -> bool {
+    let document = &group.document;
+    document.stamp.epoch == fence.epoch
+        && document.current_primary_site_id == here
+        && fence.site_id != here
+        && !group.status.is_in_transit()
+}
+
+#[async_trait]
+impl Round for Fencer {
+    async fn round(&mut self, groups: Vec<Group>) {
+        let open = match self.world.store.open_fences().await.or_fail() {
+            Ok(open) => open,
+            Err(failure) => {
+                tracing::debug!(reason = failure.message, "the fences can't be read now");
+                return;
+            }
+        };
+        for fence in open {
+            let group = groups.iter().find(|group| group.id() == fence.group_id);
+            let after = match self.work_on(&fence, group).await {
+                Ok(after) => after,
+                Err(failure) => {
+                    if fence.trouble.as_ref() != Some(&failure.message) {
+                        tracing::warn!(group = %fence.group_id, site = %fence.site_id, reason = failure.message, "a site can't be fenced yet; it is tried again");
+                    }
+                    Fence {
+                        trouble: Some(failure.message),
+                        ..fence.clone()
+                    }
+                }
+            };
+            self.note(&fence, &after).await;
+        }
+    }
+}
