@@ -35,6 +35,7 @@ fn rich(here: SiteId, peer: SiteId) -> Group {
         id: MemberId(Uuid::from_u128(1)),
         instance_id: ServerId::new("11111111-1111-1111-1111-111111111111").unwrap(),
         instance_name: "web".into(),
+        left: std::collections::BTreeMap::new(),
         volumes: vec![MemberVolume {
             volume_id: VolumeId::new("22222222-2222-2222-2222-222222222222").unwrap(),
             array_name: "volume-2".into(),
