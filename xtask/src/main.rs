@@ -6,6 +6,7 @@ mod check;
 mod conformance;
 mod crash_matrix;
 mod dependencies;
+mod histories;
 mod junit;
 mod lab;
 mod model;
@@ -53,6 +54,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// All histories of what the two sites say to each other; ends with one line of JSON
     Model,
+    /// Random histories of two sites with everything failing, on the release programs; ends with one line of JSON
+    Histories(histories::Histories),
     /// Which promises of docs/requirements.md have been seen to hold for this tree
     Conformance,
     /// Make the change that stands beside each clause, and see its tests fail
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::CrashMatrix(wanted) => crash_matrix::run(&wanted)?,
         Command::Simulate(what) => simulate::run(&what)?,
         Command::Model => model::run()?,
+        Command::Histories(wanted) => histories::run(&wanted)?,
         Command::Conformance => conformance::run()?,
         Command::Mutations { clauses } => mutations::run(&clauses)?,
     };

@@ -104,6 +104,13 @@ pub const SUITES: &[Suite] = &[
         },
     },
     Suite {
+        name: "histories",
+        exists: &["tests/histories"],
+        real: false,
+        release: true,
+        run: || command("histories", 5, &[&program("histories")?, "--runs", "50"]),
+    },
+    Suite {
         name: "demo",
         exists: &["crates/dev/src/demo.rs", "crates/dev/src/demo"],
         real: false,

@@ -35,6 +35,6 @@ pub use policy::{ArraySide, Policy, PolicyStatus};
 pub use preflight::{Check, Finding, Preflight, Severity};
 pub use signed::Signed;
 pub use site::{Site, SiteStatus, SiteType};
-pub use sync::{Nonce, Receipt, Statement, SyncEntry, SyncState, SyncStatus, Tombstone};
+pub use sync::{Grave, Nonce, Receipt, Statement, SyncEntry, SyncState, SyncStatus, Tombstone};
 pub use tenant::TenantMapping;
 pub use work::{FailoverOrder, Work};

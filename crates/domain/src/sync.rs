@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Checksum;
 use crate::document::{Intent, Stamp};
-use crate::ids::{GroupId, SiteId};
+use crate::ids::{GroupId, ProjectId, SiteId};
 
 /// A number used once, which makes a statement an answer to this primary and to this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,17 @@ pub struct Tombstone {
     pub origin_site_id: SiteId,
     /// By the origin's key.
     pub signature: Option<String>,
+}
+
+/// What a site keeps of a group that it held, so that it stays deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grave {
+    pub group_id: GroupId,
+    /// The owner's on this site.
+    pub project_id: ProjectId,
+    /// Where the group ran.
+    pub primary_site_id: SiteId,
+    pub stamp: Stamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    Fence, Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site, SiteId,
+    Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site, SiteId,
     SyncEntry, TenantMapping, TenantMappingId,
 };
 use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
@@ -152,6 +152,8 @@ pub trait Store: Journal {
     /// Removes the group with everything of it but its operations (the audit trail stays).
     async fn delete_group(&self, id: GroupId, along: Along<'_>) -> StoreResult<()>;
     async fn group(&self, id: GroupId) -> StoreResult<Option<Group>>;
+    /// What is kept of a group that was deleted here.
+    async fn grave(&self, id: GroupId) -> StoreResult<Option<Grave>>;
     async fn groups(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>>;
     async fn group_trust(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
     async fn array_token(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;

@@ -81,6 +81,7 @@ impl Service {
                 secondary.name
             )));
         }
+        self.check_not_deleted(new.id, Stamp::FIRST).await?;
         let trust = self.new_trust(caller).await?;
 
         let now = self.clock.now();
@@ -246,7 +247,13 @@ impl Service {
 
     /// The word of a deletion that has begun here, for whoever carries it when the first client could not.
     pub async fn tombstone(&self, caller: &Caller, id: GroupId) -> Result<Option<Tombstone>> {
-        let group = self.own_group(caller, id).await?;
+        let group = match self.own_group(caller, id).await {
+            Err(Error::NotFound { message }) => {
+                let gone = self.tombstone_of_gone(caller, id).await?;
+                return gone.map(Some).ok_or(Error::NotFound { message });
+            }
+            other => other?,
+        };
         let ours = group.document.current_primary_site_id == self.local_site();
         let going = ours && group.status == GroupStatus::Deleting;
         going.then(|| self.tombstone_of(&group)).transpose()
@@ -277,7 +284,8 @@ impl Service {
             ));
         }
         self.check_signed(tombstone.origin_site_id, tombstone).await?;
-        if tombstone.stamp <= document.stamp {
+        // The last version itself may have come as a bundle, where the deletion met an error first.
+        if tombstone.stamp < document.stamp {
             return Err(Error::conflict(
                 "The tombstone is older than what this site holds of the protection group.",
             ));

@@ -9,6 +9,7 @@ pub mod control;
 pub mod error;
 pub mod facts;
 pub mod failover;
+mod graves;
 pub mod groups;
 pub mod members;
 pub mod metadata;

@@ -1,7 +1,8 @@
 //! The bundle's way out of one site and into the other.
 
 use protector_domain::{
-    Bundle, Document, Fence, Group, GroupId, MemberId, MemberState, PolicyStatus, Receipt, SiteId, Work,
+    Bundle, Document, Fence, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, Receipt,
+    SiteId, Work,
     protocol::{self, News},
 };
 use protector_ports::store::Along;
@@ -25,6 +26,13 @@ struct Observations {
 impl Service {
     pub async fn export_bundle(&self, caller: &Caller, id: GroupId) -> Result<Bundle> {
         let group = self.own_group(caller, id).await?;
+        // Its last version is told by its tombstone alone: as a bundle it would look like one that lives.
+        if group.status == GroupStatus::Deleting {
+            return Err(Error::conflict(format!(
+                "The protection group is being deleted: bring that to the other site by `openstack protector protection-group delete {}`.",
+                group.document.name
+            )));
+        }
         let observations = Observations {
             member_states: group.member_states.clone(),
             policy_status: group.policy_status,
@@ -116,9 +124,10 @@ impl Service {
                 "The bundle doesn't come from the site where its protection group runs.",
             ));
         }
+        let id = document.group_id;
+        self.check_not_deleted(id, document.stamp).await?;
         let trust = self.new_trust(caller).await?;
         let now = self.clock.now();
-        let id = document.group_id;
         let group = new_here(document, protocol::received(bundle.stamp, now), now);
         let along = Along {
             saga: Some(saga(Work::EstablishGroup { group: id }, uuid::Uuid::new_v4())?),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use protector_domain::{
-    Fence, Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry, TenantMapping,
-    TenantMappingId,
+    Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry,
+    TenantMapping, TenantMappingId,
 };
 use protector_ports::cloud::Credentials;
 use protector_ports::store::{
@@ -156,6 +156,10 @@ impl Store for SqlStore {
 
     async fn group(&self, id: GroupId) -> StoreResult<Option<Group>> {
         self.group_get(id).await
+    }
+
+    async fn grave(&self, id: GroupId) -> StoreResult<Option<Grave>> {
+        self.grave_get(id).await
     }
 
     async fn groups(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>> {

@@ -126,12 +126,18 @@ impl Stack {
 
     /// What was written has come over by the schedule.
     pub async fn replicated(&self) -> Result<()> {
+        self.group_replicated("pg-web").await
+    }
+
+    /// What was written to the volumes of this array group has come over by the schedule.
+    pub async fn group_replicated(&self, array_group: &str) -> Result<()> {
         self.advance(Duration::from_secs(301)).await?;
         let end = Instant::now() + Duration::from_secs(30);
+        let name = format!("fa-a:{array_group}");
         loop {
             let there = self.simulation.array_state("fa-b").await?;
             let mut arrived = there["group_snapshots"].as_array().into_iter().flatten();
-            if arrived.any(|snapshot| snapshot.to_string().contains("fa-a:pg-web")) {
+            if arrived.any(|snapshot| snapshot.to_string().contains(&name)) {
                 return Ok(());
             }
             ensure!(Instant::now() < end, "no snapshot arrives: {there}");

@@ -126,6 +126,14 @@ impl Site {
         self.answers().await
     }
 
+    /// End its api alone.
+    pub async fn kill_api(&mut self) -> Result<()> {
+        match self.api.take() {
+            Some(api) => api.kill().await,
+            None => Ok(()),
+        }
+    }
+
     /// End its api and engine.
     pub async fn stop(&mut self) -> Result<()> {
         for program in [self.engine.take(), self.api.take()].into_iter().flatten() {

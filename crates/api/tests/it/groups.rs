@@ -22,7 +22,7 @@ fn encoded(value: &impl Serialize) -> String {
 }
 
 /// A group of project p1 that runs here.
-async fn group_at(site: &Site, peer: SiteId, status: GroupStatus, sync: SyncStatus) -> GroupId {
+pub async fn group_at(site: &Site, peer: SiteId, status: GroupStatus, sync: SyncStatus) -> GroupId {
     let group = group_of(site.id, peer, status, sync);
     site.store.insert_group(&group, Along::default()).await.unwrap();
     group.id()
@@ -78,7 +78,7 @@ pub fn group_of(here: SiteId, peer: SiteId, status: GroupStatus, sync: SyncStatu
     }
 }
 
-async fn two_sites() -> (Site, SiteId) {
+pub async fn two_sites() -> (Site, SiteId) {
     let site = Site::new().await;
     let peer = SiteId(Uuid::new_v4());
     site.register(site.id, "site-a").await;
@@ -230,6 +230,12 @@ async fn a_deletion_that_has_begun_is_answered_again() {
     assert_eq!(first["tombstone"]["version"], 2);
     let again = site.ask("DELETE", "tenant", &path, None, &[]).await.ok(202);
     assert_eq!(first, again);
+    // As a bundle its last version would look like one that lives.
+    let message = site
+        .get("tenant", &format!("{path}/metadata"))
+        .await
+        .fault("conflictingRequest", 409);
+    assert!(message.contains("being deleted"), "{message}");
 }
 
 #[tokio::test]

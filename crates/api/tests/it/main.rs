@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod faults;
+mod fuzz;
+mod graves;
 mod groups;
+mod mutation;
 mod routes;
 mod sealed;
 mod site;

@@ -39,7 +39,7 @@ pub fn token(text: &str) -> SecretString {
     SecretString::from(text)
 }
 
-async fn two_sites() -> (Site, SiteId) {
+pub async fn two_sites() -> (Site, SiteId) {
     let (site, peer) = (Site::new().await, SiteId(Uuid::new_v4()));
     site.register_at(site.id, "site-b", NOBODY).await;
     site.register_at(peer, "site-a", NOBODY).await;

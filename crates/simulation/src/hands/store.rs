@@ -325,6 +325,10 @@ impl Store for Hands {
         .await
     }
 
+    async fn grave(&self, _: GroupId) -> StoreResult<Option<Grave>> {
+        unasked()
+    }
+
     async fn insert_nonce(&self, _: &Nonce) -> StoreResult<()> {
         unasked()
     }

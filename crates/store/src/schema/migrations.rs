@@ -25,6 +25,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/sqlite/0003_fences.sql"),
         mariadb: include_str!("../../migrations/mariadb/0003_fences.sql"),
     },
+    Migration {
+        version: "0004",
+        sqlite: include_str!("../../migrations/sqlite/0004_deleted_groups.sql"),
+        mariadb: include_str!("../../migrations/mariadb/0004_deleted_groups.sql"),
+    },
 ];
 
 pub fn newest() -> &'static str {

@@ -10,8 +10,8 @@ use protector_ports::store::{Along, GroupFilter, Page, StoreResult};
 use serde::{Deserialize, Serialize};
 
 use super::along::{self, Change};
-use super::group_rows;
 use super::page::{self, Sorted};
+use super::{graves, group_rows};
 use crate::columns::{json, json_text, number, time, time_text, word};
 use crate::database::{Connection, Query, Row, query, refers_to_nothing, taken, unavailable};
 use crate::store::SqlStore;
@@ -182,6 +182,7 @@ impl SqlStore {
         let mut transaction = self.database.begin().await?;
         along::before(&mut transaction, id, along).await?;
         along::refuse_other_saga(&mut transaction, id, along.claim).await?;
+        graves::dig(&mut transaction, id).await?;
         let done = query("DELETE FROM protection_groups WHERE id = ?")
             .bind(id.to_string())
             .execute(&mut transaction)

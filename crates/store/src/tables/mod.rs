@@ -4,6 +4,7 @@ mod along;
 mod begin;
 mod facts;
 mod fences;
+mod graves;
 mod group_rows;
 mod groups;
 mod journal;

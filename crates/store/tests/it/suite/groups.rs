@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use protector_domain::{Group, GroupStatus, PolicyId};
+use protector_domain::{Grave, Group, GroupStatus, PolicyId, ProjectId};
 use protector_ports::store::{Along, GroupFilter, OperationFilter, Page};
 use protector_ports::{Store, StoreError};
 use secrecy::{ExposeSecret, SecretString};
@@ -267,6 +267,25 @@ pub async fn secrets_belong_to_their_array_and_group(store: Arc<dyn Store>) {
         Err(StoreError::Missing(_))
     ));
     assert_eq!(token(sites.0).await.as_deref(), Some("new"));
+}
+
+pub async fn a_deleted_group_leaves_a_grave(store: Arc<dyn Store>) {
+    let sites = two_sites(&*store).await;
+    let mut web = group(sites, "p1", "web");
+    for version in [3, 4] {
+        web.document.stamp.version = version;
+        store.insert_group(&web, Along::default()).await.unwrap();
+        store.delete_group(web.id(), Along::default()).await.unwrap();
+        let grave = Grave {
+            group_id: web.id(),
+            project_id: ProjectId::new("p1").unwrap(),
+            primary_site_id: web.document.current_primary_site_id,
+            stamp: web.document.stamp,
+        };
+        assert_eq!(store.grave(web.id()).await.unwrap(), Some(grave));
+    }
+    let other = group(sites, "p1", "other");
+    assert_eq!(store.grave(other.id()).await.unwrap(), None);
 }
 
 pub async fn a_deleted_group_leaves_its_operations(store: Arc<dyn Store>) {

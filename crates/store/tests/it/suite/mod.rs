@@ -39,6 +39,7 @@ suite! {
     groups::a_server_is_protected_once,
     groups::lists_are_filtered_sorted_and_cut,
     groups::secrets_belong_to_their_array_and_group,
+    groups::a_deleted_group_leaves_a_grave,
     groups::a_deleted_group_leaves_its_operations,
     facts::the_last_facts_are_kept_with_their_group,
     operations::operations_come_back_and_are_listed,
