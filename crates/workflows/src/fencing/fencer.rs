@@ -51,10 +51,9 @@ impl Fencer {
             tracing::info!(group = %fence.group_id, site = %fence.site_id, epoch = fence.epoch, "the site is fenced: none of the group's servers runs there");
         }
         let here = world.directory.local();
-        match group.filter(|group| is_ours_to_replicate(group, fence, here)) {
-            Some(group) => world.replicate_back(group, here, &fence.replaced).await?,
-            // The other site does that, or the group has moved on.
-            None => {}
+        // Else the other site does that, or the group has moved on.
+        if let Some(group) = group.filter(|group| is_ours_to_replicate(group, fence, here)) {
+            world.replicate_back(group, here, &fence.replaced).await?;
         }
         now.replicated_back_at = Some(world.clock.now());
         Ok(now)
