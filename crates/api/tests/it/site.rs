@@ -184,6 +184,7 @@ impl Site {
         let options = Options {
             trust_roles: vec!["member".into()],
             group_type: "protector-consistency-group".into(),
+            region_name: None,
         };
         // Nobody answers at the sites' addresses, or a test's own listener does.
         let config = ClientConfig {
