@@ -187,15 +187,7 @@ async fn colleague(stack: &Stack, admin: &Session, project: &str) -> Result<Sess
     let path = format!("/projects/{project}/users/{user}/roles/{role}");
     let given = admin.cloud("identity", Method::PUT, &path, None).await?;
     ensure!(given.status == 204, "{given:?}");
-    Session::sign_in(
-        &stack.http,
-        &stack.a.root,
-        &stack.a.auth_url,
-        "admin",
-        "site-a-admin",
-        "demo",
-    )
-    .await
+    stack.a.sign_in_as("admin", "site-a-admin", "demo").await
 }
 
 /// The array knows the token no more: calls are refused, and so is signing in.

@@ -2,6 +2,7 @@
 //! docs/requirements.md lists which tests prove which clause.
 
 mod access;
+mod authorities;
 mod bad_answers;
 mod bad_input;
 mod bad_luck;
@@ -13,10 +14,13 @@ mod groups;
 mod kill;
 mod lost_snapshots;
 mod mariadb;
+mod names;
 mod operations;
 mod orphans;
 mod platform;
 mod preflight;
+mod regions;
+mod restarts;
 mod rollback;
 mod schema;
 mod secrets;

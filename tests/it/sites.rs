@@ -1,7 +1,9 @@
 //! The address book.
 
+use std::time::Duration;
+
 use crate::harness::{Stack, names, text};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -81,6 +83,49 @@ async fn a6_validation_tells_active_unreachable_and_error_apart() -> Result<()> 
         !ill.to_string().contains("wrong\""),
         "the password comes back: {ill}"
     );
+    Ok(())
+}
+
+/// What a site lacks is found, with what to do about it; what it has is found as well.
+#[tokio::test]
+async fn a6_validation_finds_what_would_stop_a_failover() -> Result<()> {
+    let stack = Stack::start().await?;
+    let admin = stack.a.sign_in("admin").await?;
+    let there = stack.b.identity().await?;
+    let path = format!("/sites/{}/validate", text(&there, "id")?);
+    let found = async |name: &str| -> Result<(bool, String)> {
+        let answer = admin.admin(Method::POST, &path, None).await?.ok(200)?;
+        ensure!(answer["protector"]["release"].is_string(), "{answer}");
+        let mut checks = answer["checks"].as_array().into_iter().flatten();
+        let check = checks.find(|check| check["name"] == name);
+        let check = check.with_context(|| format!("no {name} in {answer:#}"))?;
+        Ok((check["ok"] == true, text(check, "message")?.to_owned()))
+    };
+    for name in ["volume_manage", "volume_services", "volume_types", "clock"] {
+        let (fine, message) = found(name).await?;
+        ensure!(fine, "{name}: {message}");
+    }
+    let spoilt = json!({
+        "forbidden": ["volume_extension:volume_manage"], "volume_service_down": true
+    });
+    stack.simulation.settings("site-b", &spoilt).await?;
+    stack.simulation.pass("site-b", Duration::from_secs(120)).await?;
+    for (name, remedy) in [
+        ("volume_manage", "policy.yaml"),
+        ("volume_services", "openstack volume service list"),
+        ("clock", "NTP"),
+    ] {
+        let (fine, message) = found(name).await?;
+        ensure!(!fine && message.contains(remedy), "{name}: {message}");
+    }
+    let (_, clock) = found("clock").await?;
+    ensure!(clock.contains("ahead of this site's"), "{clock}");
+    // Asking whether volumes may be taken over takes none over.
+    let service = stack.b.sign_in("protector").await?;
+    let volumes = service
+        .listed("volumev3", "/volumes/detail?all_tenants=1", "volumes")
+        .await?;
+    ensure!(volumes.is_empty(), "{volumes:?}");
     Ok(())
 }
 

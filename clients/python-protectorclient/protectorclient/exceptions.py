@@ -63,6 +63,16 @@ class Unreachable(ProtectorError):
     """A site, or its Keystone, did not answer."""
 
 
+class Untrusted(ProtectorError):
+    """A site's certificate can't be verified, so nothing is said to it."""
+
+    def __init__(self, reason):
+        super(Untrusted, self).__init__(
+            '%s\nNothing was sent. If it is the right certificate, name a '
+            'file with the authority that has issued it: `cacert` in the '
+            "site's entry of clouds.yaml (or OS_CACERT)." % reason)
+
+
 class SignInFailed(ProtectorError):
     """A site's Keystone refused the credentials of a clouds.yaml entry."""
 

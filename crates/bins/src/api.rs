@@ -98,6 +98,7 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
     let options = Options {
         trust_roles: config.get(&opt::TRUST_ROLES),
         group_type: config.get(&opt::GROUP_TYPE),
+        region_name: parts::region(config)?,
     };
     let service = Service::new(ports, directory, options);
     let app = App {
@@ -106,7 +107,7 @@ async fn listen(files: &Files, config: &Config) -> Result<()> {
         site: Arc::new(SiteFacts {
             id: local,
             public_key,
-            region_name: config.get(&opt::REGION_NAME),
+            region_name: parts::region(config)?,
         }),
     };
     let health = Health::from_config(config).with(Arc::new(Database(store)));

@@ -140,8 +140,10 @@ pub const SERVERS_AT_ONCE: Opt<i64> = Opt::integer("engine", "servers_at_once")
     .max(1000)
     .help("How many servers of one operation are stopped, or booted, at a time.");
 
-pub const SITE_USERNAME: Opt<Option<String>> =
-    Opt::string("site:*", "username").help("The other site's protector user.");
+pub const SITE_CAFILE: Opt<Option<String>> = Opt::string("site:*", "cafile")
+    .help("PEM file by which the OpenStack endpoints of that site are verified, instead of [security] cafile or the system's.");
+pub const SITE_USERNAME: Opt<Option<String>> = Opt::string("site:*", "username")
+    .help("The other site's protector user, where it isn't given with `openstack protector site set`.");
 pub const SITE_PASSWORD: Opt<Option<SecretString>> = Opt::secret("site:*", "password").help("Its password.");
 pub const SITE_PROJECT: Opt<String> = Opt::string("site:*", "project_name")
     .default("service")
@@ -188,6 +190,7 @@ const OWN: &[Declaration] = &[
     *FENCING_INTERVAL.declaration(),
     *IMPORTS_AT_ONCE.declaration(),
     *SERVERS_AT_ONCE.declaration(),
+    *SITE_CAFILE.declaration(),
     *SITE_USERNAME.declaration(),
     *SITE_PASSWORD.declaration(),
     *SITE_PROJECT.declaration(),

@@ -142,15 +142,26 @@ fn first_address(network: &str) -> Option<IpAddr> {
     }
 }
 
+/// The sections `[site:<name>]`, by those names.
+fn site_sections(config: &Config) -> impl Iterator<Item = (&str, &str)> {
+    let groups = config.groups("site:*").into_iter();
+    groups.map(|group| (group, group.trim_start_matches("site:")))
+}
+
 pub(crate) fn cloud(config: &Config) -> Result<Arc<dyn Cloud>> {
+    let site_cafiles = site_sections(config).filter_map(|(group, name)| {
+        let cafile = config.get_in(group, &opt::SITE_CAFILE)?;
+        Some((name.to_owned(), PathBuf::from(cafile)))
+    });
     let client = OpenStackClient::new(ClientConfig {
         cafile: config.get(&opt::CAFILE).map(PathBuf::from),
+        site_cafiles: site_cafiles.collect(),
         addresses: AddressPolicy {
             allow_loopback: allows_loopback(config)?,
         },
         ..ClientConfig::default()
     })
-    .context("[security] cafile")?;
+    .context("cafile of [security] or [site:...]")?;
     Ok(Arc::new(client))
 }
 
@@ -199,6 +210,12 @@ pub(crate) fn broker(config: &Config) -> Result<Option<Broker>> {
     Ok(Some(broker))
 }
 
+/// This site's region, where the configuration says it.
+pub(crate) fn region(config: &Config) -> Result<Option<String>> {
+    let (settings, _) = own_credentials(config)?;
+    Ok(config.get(&opt::REGION_NAME).or(settings.region_name))
+}
+
 /// This site's own protector user.
 pub(crate) fn own_credentials(config: &Config) -> Result<(KeystoneSettings, Credentials)> {
     let settings = KeystoneSettings::from_config(config).context("[keystone_authtoken]")?;
@@ -221,13 +238,15 @@ pub(crate) fn directory(
 ) -> Result<Directory> {
     let (_, credentials) = own_credentials(config)?;
     let mut configured = BTreeMap::new();
-    for group in config.groups("site:*") {
-        let name = group.trim_start_matches("site:").to_owned();
-        let (Some(username), Some(password)) = (
+    for (group, name) in site_sections(config) {
+        let (username, password) = match (
             config.get_in(group, &opt::SITE_USERNAME),
             config.get_in(group, &opt::SITE_PASSWORD),
-        ) else {
-            anyhow::bail!("section [{group}] needs username and password");
+        ) {
+            (Some(username), Some(password)) => (username, password),
+            // The section may be there for its cafile alone.
+            (None, None) => continue,
+            _ => anyhow::bail!("section [{group}] needs username and password together"),
         };
         let credentials = Credentials {
             username,
@@ -236,7 +255,7 @@ pub(crate) fn directory(
             user_domain_name: config.get_in(group, &opt::SITE_USER_DOMAIN),
             project_domain_name: config.get_in(group, &opt::SITE_PROJECT_DOMAIN),
         };
-        configured.insert(name, credentials);
+        configured.insert(name.to_owned(), credentials);
     }
     let timeout = Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs());
     Ok(Directory::new(

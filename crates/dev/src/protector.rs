@@ -1,23 +1,50 @@
 //! Protector at one site: its configuration, its database, its two services.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use protector_relay::{Login, Session};
-use protector_sim::cloud::Cloud;
+use protector_sim::cloud::{Cloud, Sites};
 use secrecy::ExposeSecret;
 
 use crate::children::{self, Program};
 use crate::keystone;
 use crate::programs::Programs;
+use crate::sites::authority_file;
 
 /// How long the API may take until it answers.
 const START: Duration = Duration::from_secs(20);
 
 /// How often it is started until it has found a port of its own.
 const STARTS: u32 = 3;
+
+/// The files by which a site's protector verifies whom it talks to.
+pub(crate) struct Trusted {
+    arrays: PathBuf,
+    /// Of its own cloud, where that needs one.
+    own: Option<PathBuf>,
+    /// Of other clouds, by their names.
+    others: Vec<(String, PathBuf)>,
+}
+
+impl Trusted {
+    pub(crate) fn by(cloud: &Cloud, sites: &Sites, directory: &Path, arrays: &Path) -> Result<Self> {
+        let mut others = Vec::new();
+        for other in sites.clouds().iter().filter(|other| other.name() != cloud.name()) {
+            if let Some(path) = authority_file(other, directory)? {
+                others.push((other.name().to_owned(), path));
+            }
+        }
+        Ok(Self {
+            arrays: std::path::absolute(arrays)?,
+            own: authority_file(cloud, directory)?,
+            others,
+        })
+    }
+}
 
 /// A site's services. They run until [`Protector::stop`], or until this is dropped.
 pub(crate) struct Protector {
@@ -36,13 +63,13 @@ impl Protector {
         programs: &Programs,
         http: &reqwest::Client,
         directory: &Path,
-        arrays_cafile: &Path,
+        trusted: &Trusted,
     ) -> Result<Self> {
         let log = directory.join("log");
         std::fs::create_dir_all(&log).with_context(|| format!("can't make {}", log.display()))?;
         let config = directory.join("protector.conf");
         let write = |port: u16| -> Result<()> {
-            std::fs::write(&config, configuration(cloud, directory, arrays_cafile, port)?)
+            std::fs::write(&config, configuration(cloud, directory, trusted, port)?)
                 .with_context(|| format!("can't write {}", config.display()))
         };
         write(free_port()?)?;
@@ -63,20 +90,25 @@ impl Protector {
             Program::start(&programs.path(name), &with(&[]), &log)
         };
         let mut attempt = 1;
-        let (root, api) = loop {
+        let (root, address, api) = loop {
             let port = free_port()?;
             write(port)?;
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let root = format!("http://127.0.0.1:{port}");
             let mut api = program("protector-api")?;
             match answers(&mut api, http, &root, &said).await {
-                Ok(()) => break (root, api),
+                Ok(()) => break (root, address, api),
                 // Somebody else may have taken the port in the meantime.
                 Err(error) if attempt == STARTS => return Err(error),
                 Err(_) => attempt += 1,
             }
         };
         let admin = Session::sign_in(http, login(cloud, "admin")?).await?;
-        keystone::register(&admin, &cloud.spec().region, &root).await?;
+        let public = cloud
+            .front(address)
+            .await
+            .context("nothing can stand in front of the API")?;
+        keystone::register(&admin, &cloud.spec().region, &public).await?;
         Ok(Self {
             site: cloud.name().to_owned(),
             root,
@@ -141,17 +173,27 @@ pub(crate) fn login(cloud: &Cloud, user: &str) -> Result<Login> {
         &account.user,
         account.password.clone(),
         &account.project,
-    ))
+    )
+    .in_domain(&account.domain)
+    .in_region(&cloud.spec().region))
 }
 
 /// Everything on this machine, and quick: a demo's servers stop in a moment.
-fn configuration(cloud: &Cloud, directory: &Path, arrays_cafile: &Path, port: u16) -> Result<String> {
+fn configuration(cloud: &Cloud, directory: &Path, trusted: &Trusted, port: u16) -> Result<String> {
     let account = cloud
         .spec()
         .account("protector")
         .context("the cloud has no user protector")?;
     let state = std::path::absolute(directory)?;
     let state = state.display();
+    let own = match &trusted.own {
+        Some(path) => format!("cafile = {}", path.display()),
+        None => String::new(),
+    };
+    let mut others = String::new();
+    for (site, path) in &trusted.others {
+        write!(others, "\n[site:{site}]\ncafile = {}\n", path.display())?;
+    }
     Ok(format!(
         "\
 [DEFAULT]
@@ -171,8 +213,9 @@ auth_url = {auth_url}
 username = {user}
 password = {password}
 project_name = {project}
-user_domain_name = Default
-project_domain_name = Default
+user_domain_name = {domain}
+project_domain_name = {domain}
+{own}
 
 [storage]
 cafile = {cafile}
@@ -180,16 +223,18 @@ cafile = {cafile}
 [security]
 # Clouds and arrays of this demo are on this machine; elsewhere loopback stays refused.
 allowed_networks = 127.0.0.0/8
+{own}
 
 [engine]
 poll_interval_ms = 200
-",
+{others}",
         region = cloud.spec().region,
         auth_url = cloud.auth_url(),
         user = account.user,
         password = account.password.expose_secret(),
         project = account.project,
-        cafile = std::path::absolute(arrays_cafile)?.display(),
+        domain = account.domain,
+        cafile = trusted.arrays.display(),
     ))
 }
 

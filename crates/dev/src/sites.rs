@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use protector_sim::cloud::{Sites, SitesOptions};
+use protector_sim::cloud::{Cloud, Sites, SitesOptions};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -46,10 +46,22 @@ pub(crate) fn say(value: &Value) {
     let _ = writeln!(out, "{value}").and_then(|()| out.flush());
 }
 
+/// The file with the authority by which a cloud's endpoints are verified, if it needs one.
+pub(crate) fn authority_file(cloud: &Cloud, directory: &Path) -> Result<Option<PathBuf>> {
+    let own = std::path::absolute(directory)?.join(format!("{}-ca.pem", cloud.name()));
+    Ok(cloud.authority().map(|_| own))
+}
+
 /// An entry for the tenant and one for the administrator of each site: `site-a`, `site-a-admin`, ... JSON is YAML.
+/// The authorities that it names lie beside it.
 pub(crate) fn write_clouds(sites: &Sites, directory: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;
     let mut clouds = json!({});
     for cloud in sites.clouds() {
+        let authority = authority_file(cloud, directory)?;
+        if let (Some(path), Some(pem)) = (&authority, cloud.authority()) {
+            std::fs::write(path, pem).with_context(|| format!("can't write {}", path.display()))?;
+        }
         for (entry, user) in [
             (cloud.name().to_owned(), "demo"),
             (format!("{}-admin", cloud.name()), "admin"),
@@ -57,18 +69,21 @@ pub(crate) fn write_clouds(sites: &Sites, directory: &Path) -> Result<PathBuf> {
             let Some(account) = cloud.spec().account(user) else {
                 continue;
             };
-            clouds[entry] = json!({
+            let mut written = json!({
                 "auth": {
                     "auth_url": cloud.auth_url(), "username": account.user,
                     "password": account.password.expose_secret(), "project_name": account.project,
-                    "user_domain_name": "Default", "project_domain_name": "Default"
+                    "user_domain_name": account.domain, "project_domain_name": account.domain
                 },
                 "region_name": cloud.spec().region, "identity_api_version": 3
             });
+            if let Some(authority) = &authority {
+                written["cacert"] = json!(authority);
+            }
+            clouds[entry] = written;
         }
     }
     let text = serde_json::to_string_pretty(&json!({ "clouds": clouds }))?;
-    std::fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;
     let path = std::path::absolute(directory)?.join("clouds.yaml");
     std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
     Ok(path)

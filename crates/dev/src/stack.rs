@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use protector_relay::{Pair, Registration, ServiceUser, Session, Site, http_client};
+use protector_relay::{Pair, Registration, ServiceUser, Session, Site, http_client_trusting};
 use protector_sim::cloud::{Cloud, Sites, SitesOptions};
 use serde_json::{Value, json};
 
 use crate::programs::Programs;
-use crate::protector::{Protector, login};
+use crate::protector::{Protector, Trusted, login};
 use crate::sites;
 
 /// How a site is lost.
@@ -135,11 +135,13 @@ impl Stack {
         let cafile = directory.join("arrays.pem");
         std::fs::write(&cafile, certificates(&sites))
             .with_context(|| format!("can't write {}", cafile.display()))?;
-        let http = http_client()?;
+        let authorities: Vec<&str> = sites.clouds().iter().filter_map(Cloud::authority).collect();
+        let http = http_client_trusting(&authorities)?;
         let mut protectors = Vec::new();
         for cloud in sites.clouds() {
+            let trusted = Trusted::by(cloud, &sites, directory, &cafile)?;
             let own = directory.join(cloud.name());
-            let started = Protector::start(cloud, programs, &http, &own, &cafile).await;
+            let started = Protector::start(cloud, programs, &http, &own, &trusted).await;
             protectors.push(started.with_context(|| format!("protector can't start at {}", cloud.name()))?);
         }
         Ok(Self {
@@ -202,12 +204,16 @@ impl Stack {
                     username: account.user.clone(),
                     password: account.password.clone(),
                     project: account.project.clone(),
-                    domain: "Default".to_owned(),
+                    domain: account.domain.clone(),
                 },
             })
         });
         admin.register(&a?, &b?).await?;
         admin.validate().await?;
+        if self.sites.keystone().is_some() {
+            // The tenant's project is the same one at both sites.
+            return Ok(());
+        }
         let tenant = self.pair("demo").await?;
         let here = tenant.here().session().project_id().await;
         let there = tenant.there().session().project_id().await;

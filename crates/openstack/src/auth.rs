@@ -38,6 +38,8 @@ pub(crate) struct Token {
     pub project_id: ProjectId,
     pub roles: Vec<String>,
     pub catalog: Catalog,
+    /// By Keystone's clock.
+    pub issued_at: Option<DateTime<Utc>>,
     obtained_at: Instant,
     renew_at: Instant,
 }
@@ -329,6 +331,7 @@ fn read(
             .map(|role| role.name)
             .collect(),
         catalog: token.catalog.unwrap_or_default(),
+        issued_at: token.issued_at,
         obtained_at: Instant::now(),
         renew_at: Instant::now() + life.saturating_sub(RENEW_BEFORE),
     })

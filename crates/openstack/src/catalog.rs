@@ -29,6 +29,8 @@ struct Endpoint {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoEndpoint {
     Missing,
+    /// Several regions have one, and nobody has said which of them is meant.
+    Ambiguous(Vec<String>),
     Unusable(String),
 }
 
@@ -44,6 +46,10 @@ fn types(service: Service) -> &'static [&'static str] {
 }
 
 impl Endpoint {
+    fn region(&self) -> Option<&str> {
+        self.region_id.as_deref().or(self.region.as_deref())
+    }
+
     fn is_in(&self, region: Option<&str>) -> bool {
         region.is_none() || self.region_id.as_deref() == region || self.region.as_deref() == region
     }
@@ -75,17 +81,32 @@ impl Catalog {
         interface: &str,
         project: &str,
     ) -> Result<Url, NoEndpoint> {
-        let text = types(service)
+        let found = types(service)
             .iter()
-            .find_map(|kind| {
+            .map(|kind| {
                 let entries = self.0.iter().filter(|entry| entry.kind == *kind);
-                entries
-                    .flat_map(|entry| &entry.endpoints)
-                    .find(|endpoint| {
-                        endpoint.interface.as_deref() == Some(interface) && endpoint.is_in(region)
-                    })
-                    .and_then(|endpoint| endpoint.url.as_deref())
+                let endpoints = entries.flat_map(|entry| &entry.endpoints).filter(|endpoint| {
+                    endpoint.interface.as_deref() == Some(interface) && endpoint.is_in(region)
+                });
+                endpoints
+                    .filter(|endpoint| endpoint.url.is_some())
+                    .collect::<Vec<_>>()
             })
+            .find(|endpoints| !endpoints.is_empty())
+            .ok_or(NoEndpoint::Missing)?;
+        let mut regions: Vec<&str> = found.iter().filter_map(|endpoint| endpoint.region()).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        if region.is_none() && regions.len() > 1 {
+            let shown = regions
+                .iter()
+                .take(20)
+                .map(|region| region.chars().take(80).collect());
+            return Err(NoEndpoint::Ambiguous(shown.collect()));
+        }
+        let text = found
+            .first()
+            .and_then(|endpoint| endpoint.url.as_deref())
             .ok_or(NoEndpoint::Missing)?;
         let unusable = || NoEndpoint::Unusable(text.chars().take(200).collect());
         let mut url = http_url(text).ok_or_else(unusable)?;
@@ -193,6 +214,17 @@ mod tests {
         for url in ["http://b:9311", "http://b:9311/v1/"] {
             assert_eq!(root(Service::KeyManager, "key-manager", url), "http://b:9311/v1");
         }
+    }
+
+    #[test]
+    fn without_a_region_none_of_several_is_chosen() {
+        let catalog = catalog("network", "http://own-region/");
+        assert_eq!(
+            catalog.root(Service::Network, None, "public", "p"),
+            Err(NoEndpoint::Ambiguous(vec!["a".to_owned(), "b".to_owned()]))
+        );
+        let alone = catalog.root(Service::Network, None, "admin", "p").unwrap();
+        assert_eq!(alone.as_str(), "http://admin/v2.0");
     }
 
     #[test]

@@ -175,6 +175,10 @@ impl Cloud for OpenStackClient {
         volume::volume_pools(&self.session(access)).await
     }
 
+    async fn may_manage_volumes(&self, access: &Access) -> PortResult<bool> {
+        volume::may_manage_volumes(&self.session(access)).await
+    }
+
     async fn manage_volume(&self, access: &Access, volume: &ManageVolume) -> PortResult<VolumeId> {
         volume::manage_volume(&self.session(access), volume).await
     }

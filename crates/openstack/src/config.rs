@@ -1,5 +1,6 @@
 //! How the client behaves towards every cloud.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use crate::address::AddressPolicy;
 pub struct ClientConfig {
     /// PEM bundle that endpoints are verified by, instead of the system's.
     pub cafile: Option<PathBuf>,
+    /// The same for single sites, by their names.
+    pub site_cafiles: BTreeMap<String, PathBuf>,
     /// Accept any certificate. For a lab only.
     pub insecure: bool,
     pub addresses: AddressPolicy,
@@ -26,6 +29,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             cafile: None,
+            site_cafiles: BTreeMap::new(),
             insecure: false,
             addresses: AddressPolicy::default(),
             connect_timeout: Duration::from_secs(5),

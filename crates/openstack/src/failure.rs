@@ -73,6 +73,7 @@ impl Ask<'_> {
     /// The exchange didn't come to an answer.
     pub fn not_answered(&self, error: reqwest::Error) -> PortError {
         // The URL may hold what is secret, and the path is in the log line of the call.
+        let host = error.url().and_then(host_and_port);
         let error = error.without_url();
         if let Some(refused) = find_refused(&error) {
             return self.refused_address(&refused.clone());
@@ -82,6 +83,19 @@ impl Ask<'_> {
             return PortError::permanent(
                 Kind::Invalid,
                 format!("\"{what}\" can't be asked of {whom}: the request is not valid."),
+            )
+            .with_source(error);
+        }
+        if let Some(reason) = find_certificate(&error) {
+            return PortError::permanent(
+                Kind::Invalid,
+                format!(
+                    "{whom} was not asked for \"{what}\": the certificate of {} is not accepted ({reason}). If it is the right one, name a \
+                     PEM file with the authority that has issued it: `cafile` in section [site:{}] of protector.conf, or in [security] \
+                     for all sites.",
+                    host.as_deref().unwrap_or("its endpoint"),
+                    self.site
+                ),
             )
             .with_source(error);
         }
@@ -348,6 +362,36 @@ fn find_refused<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e 
         next = error.source();
     }
     None
+}
+
+/// Why the other end's certificate was refused, if that is what happened.
+fn find_certificate(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+            return Some(match reason {
+                rustls::CertificateError::UnknownIssuer => "its issuer is not known here".to_owned(),
+                other => sentence_part(&other.to_string()),
+            });
+        }
+        // An I/O error shows the source of what it wraps, and not that itself.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(|error| error.get_ref());
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn host_and_port(url: &url::Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
 }
 
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {

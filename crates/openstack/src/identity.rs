@@ -38,6 +38,7 @@ pub(crate) async fn owner(session: &Session<'_>) -> PortResult<TokenOwner> {
         services: token
             .catalog
             .services(session.access.region.as_deref(), session.interface()),
+        issued_at: token.issued_at,
     })
 }
 

@@ -122,6 +122,14 @@ impl<'a> Session<'a> {
                                 self.interface()
                             )
                         }
+                        NoEndpoint::Ambiguous(regions) => {
+                            format!(
+                                "The catalog of {site} has {name} in several regions ({}), and it is not said which of them is {site}: \
+                                 type `openstack protector site set {site} --region-name REGION`, and set [DEFAULT] region_name at that \
+                                 site.",
+                                regions.join(", ")
+                            )
+                        }
                         NoEndpoint::Unusable(url) => {
                             format!(
                                 "The catalog of {site} has an unusable endpoint of {name}{place}: '{url}'."

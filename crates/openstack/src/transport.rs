@@ -3,7 +3,8 @@
 //! No redirects (they could lead anywhere, with the token), no proxies of the environment (they would step
 //! around the address policy), no retries of the library's own (it can't know what is safe to repeat).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(crate) struct Answer {
 
 pub(crate) struct Transport {
     http: reqwest::Client,
+    /// For sites with an authority of their own.
+    site_http: BTreeMap<String, reqwest::Client>,
     addresses: AddressPolicy,
     max_body: usize,
     max_concurrency: usize,
@@ -55,6 +58,22 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
+        let site_http = config
+            .site_cafiles
+            .iter()
+            .map(|(site, cafile)| Ok((site.clone(), Self::http(config, Some(cafile))?)))
+            .collect::<Result<_, ConfigError>>()?;
+        Ok(Self {
+            http: Self::http(config, config.cafile.as_deref())?,
+            site_http,
+            addresses: config.addresses,
+            max_body: config.max_body_bytes,
+            max_concurrency: config.max_concurrency.max(1),
+            places: Mutex::default(),
+        })
+    }
+
+    fn http(config: &ClientConfig, cafile: Option<&Path>) -> Result<reqwest::Client, ConfigError> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("openstack-protector/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -67,19 +86,19 @@ impl Transport {
             .dns_resolver(CheckedResolver {
                 policy: config.addresses,
             });
-        if let Some(path) = &config.cafile {
+        if let Some(path) = cafile {
             let pem = std::fs::read(path).map_err(|source| ConfigError::CaFile {
-                path: path.clone(),
+                path: path.to_owned(),
                 source,
             })?;
             let certificates =
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|source| ConfigError::CaContent {
-                    path: path.clone(),
+                    path: path.to_owned(),
                     source: Some(source),
                 })?;
             if certificates.is_empty() {
                 return Err(ConfigError::CaContent {
-                    path: path.clone(),
+                    path: path.to_owned(),
                     source: None,
                 });
             }
@@ -88,13 +107,7 @@ impl Transport {
         if config.insecure {
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
-        Ok(Self {
-            http: builder.build().map_err(ConfigError::Http)?,
-            addresses: config.addresses,
-            max_body: config.max_body_bytes,
-            max_concurrency: config.max_concurrency.max(1),
-            places: Mutex::default(),
-        })
+        builder.build().map_err(ConfigError::Http)
     }
 
     /// Sends, and reads the whole answer. Any status is an answer.
@@ -117,8 +130,8 @@ impl Transport {
         let method = exchange.method.clone();
         let longest = exchange.longest.unwrap_or(self.max_body).min(self.max_body);
         let any_kind = !exchange.headers.contains_key(ACCEPT);
-        let mut request = self
-            .http
+        let http = self.site_http.get(ask.site).unwrap_or(&self.http);
+        let mut request = http
             .request(exchange.method, exchange.url)
             .headers(exchange.headers);
         if any_kind {

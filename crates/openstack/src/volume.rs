@@ -140,6 +140,26 @@ pub(crate) async fn volume_pools(session: &Session<'_>) -> PortResult<Vec<Volume
 }
 
 /// Drivers read the present name under one key or the other, by release: both are given.
+/// Cinder looks at its policy first: who may not is refused with 403, and whoever may hears that there is no such host.
+pub(crate) async fn may_manage_volumes(session: &Session<'_>) -> PortResult<bool> {
+    let nowhere = json!({
+        "host": "protector-validate@nowhere#nowhere",
+        "ref": {"source-name": "protector-validate", "name": "protector-validate"},
+        "name": "protector-validate",
+    });
+    let call = session.post(
+        Cinder,
+        "manage a volume that isn't there",
+        &["manageable_volumes"],
+        json!({"volume": nowhere}),
+    );
+    match call.send().await {
+        Err(error) if error.is(Kind::Forbidden) => Ok(false),
+        Err(error) if matches!(error.status, Some(400 | 404)) => Ok(true),
+        other => other.map(|()| true),
+    }
+}
+
 pub(crate) async fn manage_volume(session: &Session<'_>, volume: &ManageVolume) -> PortResult<VolumeId> {
     let mut wanted = json!({
         "host": volume.host,

@@ -138,7 +138,13 @@ impl Directory {
         if let Some(credentials) = self.store.site_credentials(site.id).await? {
             return Ok(Some(credentials));
         }
-        Ok(self.configured.get(&site.name).cloned())
+        if let Some(credentials) = self.configured.get(&site.name) {
+            return Ok(Some(credentials.clone()));
+        }
+        // One Keystone: it knows this site's own user, and has the password already.
+        let local = self.store.site(self.local).await?;
+        let shared = local.is_some_and(|local| local.shares_keystone_with(site));
+        Ok(shared.then(|| self.local_credentials.clone()))
     }
 
     async fn known_credentials(&self, site: &Site) -> Result<Credentials, AccessError> {

@@ -81,6 +81,8 @@ pub struct TokenOwner {
     pub roles: Vec<String>,
     /// Service types that the catalog offers in the wanted region.
     pub services: Vec<String>,
+    /// When it was given, by Keystone's own clock.
+    pub issued_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -423,6 +425,8 @@ pub trait Cloud: Send + Sync {
     async fn volume_types(&self, access: &Access) -> PortResult<Vec<VolumeType>>;
     async fn is_type_encrypted(&self, access: &Access, id: &VolumeTypeId) -> PortResult<bool>;
     async fn volume_pools(&self, access: &Access) -> PortResult<Vec<VolumePool>>;
+    /// Whether Cinder's policy lets the actor take over volumes that are on the array; nothing is taken over.
+    async fn may_manage_volumes(&self, access: &Access) -> PortResult<bool>;
     async fn manage_volume(&self, access: &Access, volume: &ManageVolume) -> PortResult<VolumeId>;
     async fn unmanage_volume(&self, access: &Access, id: &VolumeId) -> PortResult<()>;
     async fn delete_volume(&self, access: &Access, id: &VolumeId) -> PortResult<()>;

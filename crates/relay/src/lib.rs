@@ -36,6 +36,6 @@ pub use error::{Error, Result};
 pub use groups::{NewGroup, NewPolicy};
 pub use pair::Pair;
 pub use registration::{Registration, ServiceUser};
-pub use session::{Login, Session, http_client};
+pub use session::{Login, Session, http_client, http_client_trusting};
 pub use site::Site;
 pub use types::{Group, Identity, Member, MemberVolume, Operation, Policy, StepView};

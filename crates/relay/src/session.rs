@@ -15,7 +15,21 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// The client that all sessions share. Redirects are not followed: a token goes where the catalog says, or nowhere.
 pub fn http_client() -> Result<Client> {
-    Client::builder()
+    http_client_trusting(&[])
+}
+
+/// The same, which takes the word of these private authorities (PEM) besides that of the known ones.
+pub fn http_client_trusting(authorities: &[&str]) -> Result<Client> {
+    let authorities = authorities
+        .iter()
+        .map(|pem| reqwest::Certificate::from_pem(pem.as_bytes()))
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(Error::Client)?;
+    let mut builder = Client::builder();
+    if !authorities.is_empty() {
+        builder = builder.tls_certs_merge(authorities);
+    }
+    builder
         .user_agent(concat!("protector-relay/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(5))
         .timeout(Duration::from_secs(60))
@@ -36,6 +50,8 @@ pub struct Login {
     pub project: String,
     pub user_domain: String,
     pub project_domain: String,
+    /// Where its Keystone has several: which of them is meant.
+    pub region: Option<String>,
 }
 
 impl Login {
@@ -50,7 +66,23 @@ impl Login {
             project: project.to_owned(),
             user_domain: "Default".to_owned(),
             project_domain: "Default".to_owned(),
+            region: None,
         }
+    }
+
+    /// The user and the project are of another domain.
+    #[must_use]
+    pub fn in_domain(mut self, name: &str) -> Self {
+        self.user_domain = name.to_owned();
+        self.project_domain = name.to_owned();
+        self
+    }
+
+    /// Only this region's services are meant.
+    #[must_use]
+    pub fn in_region(mut self, name: &str) -> Self {
+        self.region = Some(name.to_owned());
+        self
     }
 }
 
@@ -108,7 +140,11 @@ impl Session {
         listed
             .filter(|entry| entry["type"] == service)
             .flat_map(|entry| entry["endpoints"].as_array().into_iter().flatten())
-            .find(|endpoint| endpoint["interface"] == "public")
+            .filter(|endpoint| endpoint["interface"] == "public")
+            .find(|endpoint| {
+                let region = self.login.region.as_deref();
+                region.is_none_or(|region| endpoint["region_id"] == region)
+            })
             .and_then(|endpoint| endpoint["url"].as_str())
             .map(|url| url.trim_end_matches('/').to_owned())
             .ok_or_else(|| Error::NoEndpoint {

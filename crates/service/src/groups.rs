@@ -11,7 +11,7 @@ use protector_ports::store::{Along, GroupFilter, Page};
 
 use crate::error::{Error, Result};
 use crate::refusal::elsewhere;
-use crate::sites::missing_group_type;
+use crate::validation::missing_group_type;
 use crate::{Caller, Service, saga};
 
 pub struct NewGroup {

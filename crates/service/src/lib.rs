@@ -26,6 +26,7 @@ pub mod takeover;
 pub mod tenants;
 mod trusts;
 pub mod types;
+pub mod validation;
 
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub struct Options {
     pub trust_roles: Vec<String>,
     /// The Cinder group type that both sites' groups are of.
     pub group_type: String,
+    /// This site's region, where the configuration says it.
+    pub region_name: Option<String>,
 }
 
 /// What the use cases ask of the outside.

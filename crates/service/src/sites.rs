@@ -32,14 +32,6 @@ pub struct SiteChange {
     pub credentials: Option<Credentials>,
 }
 
-/// One thing that was looked at, and what was found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Check {
-    pub name: &'static str,
-    pub ok: bool,
-    pub message: String,
-}
-
 impl Service {
     pub async fn create_site(&self, new: NewSite) -> Result<Site> {
         check_name(&new.name)?;
@@ -58,9 +50,45 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
+        self.check_place(&mut site).await?;
         self.look_at_keystone(&mut site).await;
         self.store.insert_site(&site, new.credentials.as_ref()).await?;
         Ok(site)
+    }
+
+    /// Where several sites have one Keystone, only the region tells them apart: a site without one would be taken for
+    /// whichever comes first in the catalog.
+    async fn check_place(&self, site: &mut Site) -> Result<()> {
+        if site.id == self.local_site()
+            && let Some(own) = &self.options.region_name
+        {
+            let region = site.region_name.get_or_insert_with(|| own.clone());
+            if region != own {
+                return Err(Error::Invalid(format!(
+                    "Site '{}' is this site, and this site is in region '{own}' ([DEFAULT] region_name), not in '{region}'.",
+                    site.name
+                )));
+            }
+        }
+        let others = self.store.sites().await?;
+        let twin = others
+            .iter()
+            .find(|other| other.id != site.id && other.is_same_place_as(site));
+        let Some(twin) = twin else { return Ok(()) };
+        let region = |site: &Site| match &site.region_name {
+            Some(region) => format!("is in region '{region}'"),
+            None => "has no region".to_owned(),
+        };
+        Err(Error::conflict(format!(
+            "Site '{0}' {1} and site '{2}' {3}, but both have the Keystone {4}: two sites of one Keystone are two of its regions. Give \
+             each its own with --region-name; what is registered already is changed with `openstack protector site set {2} \
+             --region-name REGION`.",
+            site.name,
+            region(site),
+            twin.name,
+            region(twin),
+            twin.auth_url
+        )))
     }
 
     pub async fn sites(&self) -> Result<Vec<Site>> {
@@ -93,6 +121,7 @@ impl Service {
         site.site_type = change.site_type.unwrap_or(site.site_type);
         site.region_name = change.region_name.or(site.region_name);
         site.public_key = change.public_key.or(site.public_key);
+        self.check_place(&mut site).await?;
         site.updated_at = self.clock.now();
         self.store.update_site(&site, change.credentials.as_ref()).await?;
         Ok(site)
@@ -118,143 +147,6 @@ impl Service {
         Ok(self.store.delete_site(id).await?)
     }
 
-    /// Looks at everything that a site needs, records the status, and ends normally whatever it finds.
-    pub async fn validate_site(&self, id: SiteId) -> Result<(Site, Vec<Check>)> {
-        let mut site = self.site(id).await?;
-        let mut checks = Vec::new();
-        let reachable = self.look_at_keystone(&mut site).await;
-        checks.push(Check {
-            name: "keystone",
-            ok: reachable,
-            message: site
-                .status_reason
-                .clone()
-                .unwrap_or_else(|| format!("Keystone answers at {}.", site.auth_url)),
-        });
-        if reachable {
-            self.check_service_user(&mut site, &mut checks).await?;
-        }
-        site.updated_at = self.clock.now();
-        self.store.update_site(&site, None).await?;
-        Ok((site, checks))
-    }
-
-    async fn check_service_user(&self, site: &mut Site, checks: &mut Vec<Check>) -> Result<()> {
-        let local = site.id == self.local_site();
-        let Some(credentials) = self.directory.credentials(site).await? else {
-            checks.push(Check {
-                name: "service_credentials",
-                ok: false,
-                message: format!(
-                    "No service credentials for site '{0}' are stored here: planned operations between this site and '{0}' are impossible. \
-                     Type: openstack protector site set {0} --service-username NAME --service-password-file FILE --service-project PROJECT \
-                     --service-user-domain DOMAIN",
-                    site.name
-                ),
-            });
-            return Ok(());
-        };
-        let username = credentials.username.clone();
-        let access = self.directory.service(site.id).await?;
-        let owner = match self.cloud.owner(&access).await {
-            Ok(owner) => owner,
-            Err(error) => {
-                if error.class == Class::Permanent {
-                    site.status = SiteStatus::Error;
-                    site.status_reason = Some(error.message.clone());
-                }
-                checks.push(Check {
-                    name: "service_credentials",
-                    ok: false,
-                    message: error.message,
-                });
-                return Ok(());
-            }
-        };
-        let admin = owner.roles.iter().any(|role| role.eq_ignore_ascii_case("admin"));
-        checks.push(Check {
-            name: "service_credentials",
-            ok: admin,
-            message: if admin {
-                format!(
-                    "User '{username}' signs in at site '{}' with role admin.",
-                    site.name
-                )
-            } else {
-                format!(
-                    "User '{username}' signs in at site '{}' but lacks role admin in its service project.",
-                    site.name
-                )
-            },
-        });
-        let wanted: [(&str, &[&str]); 4] = [
-            ("compute", &["compute"]),
-            ("volume", &["volumev3", "block-storage", "volume"]),
-            ("network", &["network"]),
-            ("image", &["image"]),
-        ];
-        for (name, types) in wanted {
-            let ok = owner
-                .services
-                .iter()
-                .any(|service| types.contains(&service.as_str()));
-            let region = site.region_name.as_deref().unwrap_or("any region");
-            checks.push(Check {
-                name,
-                ok,
-                message: if ok {
-                    format!("The catalog has it in {region}.")
-                } else {
-                    format!("The catalog has no such service in {region}.")
-                },
-            });
-        }
-        let roles = &self.options.trust_roles;
-        let known = self.cloud.known_roles(&access, roles).await;
-        checks.push(match known {
-            Ok(known) => trust_roles(roles, &known),
-            Err(error) => Check {
-                name: "trust_roles",
-                ok: false,
-                message: error.message,
-            },
-        });
-        let group_type = self
-            .cloud
-            .group_types(&access)
-            .await
-            .map(|types| types.iter().any(|one| one.name == self.options.group_type));
-        checks.push(match group_type {
-            Ok(true) => Check {
-                name: "cinder_group_type",
-                ok: true,
-                message: format!("Cinder has the group type '{}'.", self.options.group_type),
-            },
-            Ok(false) => Check {
-                name: "cinder_group_type",
-                ok: false,
-                message: missing_group_type(&self.options.group_type, &site.name),
-            },
-            Err(error) => Check {
-                name: "cinder_group_type",
-                ok: false,
-                message: error.message,
-            },
-        });
-        if local
-            && checks
-                .iter()
-                .any(|check| !check.ok && check.name == "service_credentials")
-        {
-            site.status = SiteStatus::Error;
-            site.status_reason = checks
-                .iter()
-                .find(|check| !check.ok)
-                .map(|check| check.message.clone());
-        }
-        Ok(())
-    }
-
     /// The types of a site that can be protected.
     pub async fn eligible_types(&self, id: SiteId) -> Result<Vec<(VolumeType, ReplicationType)>> {
         let site = self.site(id).await?;
@@ -265,7 +157,7 @@ impl Service {
             .collect())
     }
 
-    async fn look_at_keystone(&self, site: &mut Site) -> bool {
+    pub(crate) async fn look_at_keystone(&self, site: &mut Site) -> bool {
         let nobody = Actor::User {
             token: SecretString::from(String::new()),
             project_id: nowhere(),
@@ -295,42 +187,6 @@ impl Service {
             }
         }
     }
-}
-
-/// Trusts hand over those of the roles that both Keystone and the user have; one name for each release of Keystone
-/// is usual, so it is enough that one of them is known.
-fn trust_roles(wanted: &[String], known: &[String]) -> Check {
-    let (there, missing): (Vec<&str>, Vec<&str>) = wanted
-        .iter()
-        .map(String::as_str)
-        .partition(|role| known.iter().any(|have| have.eq_ignore_ascii_case(role)));
-    let message = match (there.as_slice(), missing.as_slice()) {
-        (_, []) => format!(
-            "Keystone knows the roles of default_trust_roles: {}.",
-            there.join(", ")
-        ),
-        ([], _) => format!(
-            "This Keystone knows none of the roles of default_trust_roles ({}), so no tenant can protect anything here: name the \
-             role of project members in [service_credentials] default_trust_roles.",
-            missing.join(", ")
-        ),
-        (some, missing) => format!(
-            "Of default_trust_roles this Keystone lacks {}: trusts are made with {} alone.",
-            missing.join(", "),
-            some.join(", ")
-        ),
-    };
-    Check {
-        name: "trust_roles",
-        ok: !there.is_empty(),
-        message,
-    }
-}
-
-pub(crate) fn missing_group_type(group_type: &str, site: &str) -> String {
-    format!(
-        "Cinder at site '{site}' has no group type '{group_type}': an administrator of that site makes it with `protector-manage cinder group-type`."
-    )
 }
 
 /// A project for calls that are made as nobody.

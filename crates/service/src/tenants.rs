@@ -61,16 +61,31 @@ impl Service {
         site_name: &str,
     ) -> Result<ProjectId> {
         let mappings = self.store.tenant_mappings().await?;
-        mappings
-            .into_iter()
-            .find(|mapping| mapping.local_tenant == caller.project_id && mapping.remote_site == site)
-            .map(|mapping| mapping.remote_tenant)
-            .ok_or_else(|| {
-                Error::conflict(format!(
-                    "Project '{}' has no tenant mapping to site '{site_name}': an administrator makes one with \
-                     `openstack dr tenant mapping create --local-tenant {} --remote-site {site_name} --remote-tenant PROJECT`.",
-                    caller.project_name, caller.project_id
-                ))
-            })
+        let there: Vec<_> = mappings
+            .iter()
+            .filter(|mapping| mapping.remote_site == site)
+            .collect();
+        let own = &caller.project_id;
+        if let Some(mapping) = there.iter().find(|mapping| mapping.local_tenant == *own) {
+            return Ok(mapping.remote_tenant.clone());
+        }
+        // In one Keystone a project is itself, unless an administrator has given its name there to another one.
+        let taken = there.iter().any(|mapping| mapping.remote_tenant == *own);
+        if !taken && self.shares_keystone_with(site).await? {
+            return Ok(own.clone());
+        }
+        Err(Error::conflict(format!(
+            "Project '{}' has no tenant mapping to site '{site_name}': an administrator makes one with \
+             `openstack dr tenant mapping create --local-tenant {own} --remote-site {site_name} --remote-tenant PROJECT`.",
+            caller.project_name
+        )))
+    }
+
+    /// Whether that site is another region of this site's Keystone.
+    async fn shares_keystone_with(&self, site: SiteId) -> Result<bool> {
+        let local = self.store.site(self.local_site()).await?;
+        let remote = self.store.site(site).await?;
+        let both = local.zip(remote);
+        Ok(both.is_some_and(|(local, remote)| local.shares_keystone_with(&remote)))
     }
 }

@@ -29,7 +29,7 @@ mod trouble;
 
 pub use pair::Pair;
 pub use protection::{names, text};
-pub use session::{Answer, Session};
+pub use session::{Answer, Login, Session};
 pub use setback::Case;
-pub use stack::{Site, Stack};
+pub use stack::{Plan, Site, Stack};
 pub use trouble::Trouble;

@@ -124,6 +124,25 @@ impl Stack {
         Ok(Group { id, servers: made })
     }
 
+    /// The servers of a group run at site-b on what was written at site-a.
+    pub async fn arrived(&self, pair: &Pair, group: &Group) -> Result<()> {
+        let servers = pair.there.listed("compute", "/servers/detail", "servers").await?;
+        let number = group.servers.len();
+        ensure!(servers.len() == number, "{:?} and not {number}", names(&servers));
+        for server in &servers {
+            let (id, name) = (text(server, "id")?, text(server, "name")?);
+            ensure!(server["status"] == "ACTIVE", "{server}");
+            for device in self.simulation.devices("site-b", id).await? {
+                let read = self.simulation.read("site-b", id, &device).await?;
+                ensure!(
+                    read.contains(&format!("{name} {device}")),
+                    "{name} {device}: {read}"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// What was written has come over by the schedule.
     pub async fn replicated(&self) -> Result<()> {
         self.group_replicated("pg-web").await

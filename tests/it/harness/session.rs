@@ -76,12 +76,23 @@ pub async fn send(
     })
 }
 
+/// Who signs in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub user: String,
+    pub password: String,
+    pub project: String,
+    /// Of both.
+    pub domain: String,
+}
+
 /// A user who is signed in at a site.
 #[derive(Clone)]
 pub struct Session {
     pub(crate) http: Client,
     /// Protector's, such as `http://127.0.0.1:8788`.
     pub root: String,
+    pub region: String,
     pub token: String,
     pub project: String,
     pub catalog: Value,
@@ -92,11 +103,16 @@ impl Session {
         http: &Client,
         root: &str,
         auth_url: &str,
-        user: &str,
-        password: &str,
-        project: &str,
+        region: &str,
+        login: &Login,
     ) -> Result<Self> {
-        let domain = json!({"name": "Default"});
+        let Login {
+            user,
+            password,
+            project,
+            domain,
+        } = login;
+        let domain = json!({ "name": domain });
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {
                 "user": {"name": user, "domain": domain, "password": password}
@@ -111,6 +127,7 @@ impl Session {
         Ok(Self {
             http: http.clone(),
             root: root.to_owned(),
+            region: region.to_owned(),
             token,
             project: project.context("a token without a project")?.to_owned(),
             catalog: body["token"]["catalog"].clone(),
@@ -122,7 +139,7 @@ impl Session {
         for entry in self.catalog.as_array().into_iter().flatten() {
             let endpoints = entry["endpoints"].as_array().into_iter().flatten();
             for endpoint in endpoints.filter(|_| entry["type"] == service) {
-                if endpoint["interface"] == "public" {
+                if endpoint["interface"] == "public" && endpoint["region_id"] == self.region.as_str() {
                     return Ok(endpoint["url"].as_str().unwrap_or_default().to_owned());
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use reqwest::{Client, Method};
+use reqwest::{Certificate, Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::pair::Pair;
 use super::programs::{Program, run};
-use super::session::{Session, send};
+use super::session::{Login, Session, send};
 use super::simulation::Simulation;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,10 +70,34 @@ impl Conf {
     }
 }
 
+/// What sites to run, and how protector is configured there.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// Options of the simulated sites, such as `--one-keystone`.
+    pub sites: &'a [&'a str],
+    /// What stands at the end of both sites' configuration, `site-a` first.
+    pub more: [&'a str; 2],
+    /// Whether each site is told the authorities of the other.
+    pub trusting: bool,
+}
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self {
+            sites: &[],
+            more: ["", ""],
+            trusting: true,
+        }
+    }
+}
+
 /// One site and protector on it.
 pub struct Site {
     pub name: String,
     pub auth_url: String,
+    pub region: String,
+    /// Who is there: the simulation's own list.
+    accounts: Value,
     /// Protector's, such as `http://127.0.0.1:8788`.
     pub root: String,
     pub array_url: String,
@@ -85,15 +109,28 @@ pub struct Site {
 }
 
 impl Site {
-    /// Sign in as `admin`, `protector` or `demo`.
-    pub async fn sign_in(&self, user: &str) -> Result<Session> {
-        let project = if user == "protector" { "service" } else { user };
-        let password = format!("{}-{user}", self.name);
-        self.sign_in_as(user, &password, project).await
+    /// Sign in as `admin`, `protector` or `demo`, whatever these are called here.
+    pub async fn sign_in(&self, part: &str) -> Result<Session> {
+        self.enter(&self.login(part)?).await
     }
 
     pub async fn sign_in_as(&self, user: &str, password: &str, project: &str) -> Result<Session> {
-        Session::sign_in(&self.http, &self.root, &self.auth_url, user, password, project).await
+        let login = Login {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            project: project.to_owned(),
+            domain: "Default".to_owned(),
+        };
+        self.enter(&login).await
+    }
+
+    async fn enter(&self, login: &Login) -> Result<Session> {
+        Session::sign_in(&self.http, &self.root, &self.auth_url, &self.region, login).await
+    }
+
+    /// How `admin`, `protector` or `demo` sign in here.
+    pub fn login(&self, part: &str) -> Result<Login> {
+        account(&self.accounts, part)
     }
 
     /// What protector says of itself: id and public key.
@@ -146,6 +183,22 @@ impl Site {
     pub async fn restart(&mut self) -> Result<()> {
         self.stop().await?;
         self.start().await
+    }
+
+    /// Kill its api, as a power cut would, and start it again.
+    pub async fn restart_api(&mut self) -> Result<()> {
+        if let Some(api) = self.api.take() {
+            api.kill().await?;
+        }
+        self.start_api().await
+    }
+
+    /// The same with its engine.
+    pub async fn restart_engine(&mut self) -> Result<()> {
+        if let Some(engine) = self.engine.take() {
+            engine.kill().await?;
+        }
+        self.start_engine()
     }
 
     /// Start its api and engine again.
@@ -227,6 +280,19 @@ impl Site {
     }
 }
 
+fn account(accounts: &Value, part: &str) -> Result<Login> {
+    let mut all = accounts.as_array().into_iter().flatten();
+    let found = all.find(|account| account["part"] == part);
+    let found = found.with_context(|| format!("nobody is {part}"))?;
+    let at = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+    Ok(Login {
+        user: at("user"),
+        password: at("password"),
+        project: at("project"),
+        domain: at("domain"),
+    })
+}
+
 /// All of it. Dropping it ends everything; what was written stays if the test panicked.
 pub struct Stack {
     // In this order: the services go before the clouds they talk to.
@@ -262,23 +328,34 @@ impl Stack {
 
     /// As [`Stack::configured`], with something else at `site-a` than at `site-b`.
     pub async fn configured_apart(more: [&str; 2]) -> Result<Self> {
-        let stack = Self::strangers(more).await?;
+        Self::planned(Plan {
+            more,
+            ..Plan::default()
+        })
+        .await
+    }
+
+    /// Two sites of another kind that know each other.
+    pub async fn planned(plan: Plan<'_>) -> Result<Self> {
+        let stack = Self::strangers(plan).await?;
         stack.register().await?;
         Ok(stack)
     }
 
     /// Two sites with protector on both that don't know each other yet.
     pub async fn unregistered() -> Result<Self> {
-        Self::strangers(["", ""]).await
+        Self::strangers(Plan::default()).await
     }
 
-    async fn strangers(more: [&str; 2]) -> Result<Self> {
+    /// The same of another kind.
+    pub async fn strangers(plan: Plan<'_>) -> Result<Self> {
         let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.run/black-box");
         std::fs::create_dir_all(&above)?;
         let directory = TempDir::new_in(above.canonicalize()?)?;
         let path = directory.path();
         let own = path.to_string_lossy();
-        let arguments = ["sites", "--arrays-tls", "--dir", &own];
+        let mut arguments = vec!["sites", "--arrays-tls", "--dir", &own];
+        arguments.extend(plan.sites);
         let mut sites = Program::piped("protector-dev", &arguments, &path.join("sites.log"))?;
         let mut line = String::new();
         let output = sites.stdout.take().context("no standard output")?;
@@ -287,25 +364,24 @@ impl Stack {
             .context("the simulated sites don't start")??;
         let ready: Value =
             serde_json::from_str(&line).with_context(|| format!("the sites' first line: {line}"))?;
-        let http = Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(60))
-            .build()?;
+        let described = ready["sites"].as_array().context("no sites")?;
+        let http = client(described)?;
         let at = |field: &str| ready[field].as_str().unwrap_or_default().to_owned();
         let simulation = Simulation {
             http: http.clone(),
             sites: at("control"),
             arrays: at("arrays_control"),
         };
-        let described = ready["sites"].as_array().context("no sites")?;
         let certificates: Vec<&str> = described
             .iter()
             .filter_map(|site| site["array"]["certificate"].as_str())
             .collect();
         std::fs::write(path.join("arrays.pem"), certificates.join("\n"))?;
+        let trusted = authorities(described, path, plan.trusting)?;
+        let more = [0, 1].map(|site| format!("{}{}", trusted[site], plan.more[site]));
         let (a, b) = tokio::try_join!(
-            protector(&described[0], path, more[0], &http, &simulation),
-            protector(&described[1], path, more[1], &http, &simulation)
+            protector(&described[0], path, &more[0], &http, &simulation),
+            protector(&described[1], path, &more[1], &http, &simulation)
         )?;
         Ok(Self {
             a,
@@ -326,6 +402,10 @@ impl Stack {
                 admin.admin(Method::POST, "/sites", Some(&body)).await?.ok(201)?;
             }
         }
+        if self.a.auth_url == self.b.auth_url {
+            // In one Keystone a project is itself at both sites.
+            return Ok(());
+        }
         let (here, there) = (self.a.sign_in("demo").await?, self.b.sign_in("demo").await?);
         let id = uuid::Uuid::new_v4().to_string();
         for (site, local, other, remote) in [
@@ -343,7 +423,8 @@ impl Stack {
         Ok(())
     }
 
-    /// How a site is written into the address book of one of the two; a site doesn't need its own credentials.
+    /// How a site is written into the address book of one of the two; a site doesn't need its own credentials, nor those
+    /// of another region of its Keystone.
     pub async fn site_body(&self, book: &Site, site: &Site) -> Result<Value> {
         let identity = site.identity().await?;
         let kind = match site.name.as_str() {
@@ -352,14 +433,15 @@ impl Stack {
         };
         let mut body = json!({"site": {
             "id": identity["id"], "name": site.name, "description": "", "site_type": kind, "auth_url": site.auth_url,
-            "region_name": "RegionOne", "public_key": identity["public_key"]
+            "region_name": site.region, "public_key": identity["public_key"]
         }});
-        if site.name != book.name {
-            body["site"]["service_username"] = json!("protector");
-            body["site"]["service_password"] = json!(format!("{}-protector", site.name));
-            body["site"]["service_project"] = json!("service");
-            body["site"]["service_user_domain"] = json!("Default");
-            body["site"]["service_project_domain"] = json!("Default");
+        if site.auth_url != book.auth_url {
+            let service = site.login("protector")?;
+            body["site"]["service_username"] = json!(service.user);
+            body["site"]["service_password"] = json!(service.password);
+            body["site"]["service_project"] = json!(service.project);
+            body["site"]["service_user_domain"] = json!(service.domain);
+            body["site"]["service_project_domain"] = json!(service.domain);
         }
         Ok(body)
     }
@@ -426,6 +508,34 @@ impl Stack {
     }
 }
 
+/// A client that takes the word of the simulated authorities.
+fn client(described: &[Value]) -> Result<Client> {
+    let mut builder = Client::builder().no_proxy().timeout(Duration::from_secs(60));
+    for pem in described.iter().filter_map(|site| site["authority"].as_str()) {
+        builder = builder.tls_certs_merge([Certificate::from_pem(pem.as_bytes())?]);
+    }
+    Ok(builder.build()?)
+}
+
+/// What each site's configuration says of authorities; they lie in files of `directory`.
+fn authorities(described: &[Value], directory: &Path, trusting: bool) -> Result<[String; 2]> {
+    let mut said = [String::new(), String::new()];
+    for (number, site) in described.iter().enumerate() {
+        let Some(pem) = site["authority"].as_str() else {
+            continue;
+        };
+        let name = site["name"].as_str().unwrap_or_default();
+        let path = directory.join(format!("{name}-ca.pem"));
+        std::fs::write(&path, pem)?;
+        let cafile = format!("cafile = {}\n", path.display());
+        said[number].push_str(&format!("[keystone_authtoken]\n{cafile}[security]\n{cafile}"));
+        if trusting {
+            said[1 - number].push_str(&format!("[site:{name}]\n{cafile}"));
+        }
+    }
+    Ok(said)
+}
+
 async fn protector(
     described: &Value,
     above: &Path,
@@ -435,20 +545,27 @@ async fn protector(
 ) -> Result<Site> {
     let at = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (name, auth_url) = (at(&described["name"]), at(&described["auth_url"]));
+    let region = at(&described["region"]);
     let directory = above.join(&name);
     let port = free_port()?;
     let conf = Conf {
         auth_url: auth_url.clone(),
-        password: format!("{name}-protector"),
+        password: account(&described["accounts"], "protector")?.password,
         port,
-        more: more.to_owned(),
+        more: format!("[DEFAULT]\nregion_name = {region}\n{more}"),
     };
     let conf = conf.write(&directory)?;
+    let behind = json!({"service": format!("127.0.0.1:{port}")});
+    let front = simulation
+        .site(Method::POST, &format!("{name}/fronts"), Some(&behind))
+        .await?;
     let mut site = Site {
         array_url: at(&described["array"]["url"]),
-        root: format!("http://127.0.0.1:{port}"),
+        root: at(&front["url"]),
         name,
         auth_url,
+        region,
+        accounts: described["accounts"].clone(),
         engine: None,
         api: None,
         directory,

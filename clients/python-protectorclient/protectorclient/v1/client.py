@@ -126,7 +126,7 @@ class Client(adapter.Adapter):
             return call(*args, **kwargs)
         except (ksa_exc.ConnectionError, ksa_exc.DiscoveryFailure,
                 ksa_exc.EndpointNotFound) as exc:
-            raise exceptions.Unreachable(_one_line(exc))
+            raise _silence(_one_line(exc))
         except (ksa_exc.ServiceUnavailable, ksa_exc.BadGateway,
                 ksa_exc.GatewayTimeout) as exc:
             raise exceptions.Unreachable(_one_line(exc))
@@ -458,3 +458,15 @@ def _one(rows, noun, ref):
 
 def _one_line(exc):
     return ' '.join(str(exc).split())
+
+
+def _silence(text):
+    """Nobody answered, or nobody was asked as his certificate is not known."""
+    refused = re.search(r'certificate verify failed: ([^\'"]+)', text, re.I)
+    if not refused:
+        return exceptions.Unreachable(text)
+    host = re.search(r'https://([^/\s:]+(:\d+)?)', text)
+    reason = re.sub(r'\s*\(_ssl\.c:\d+\)', '', refused.group(1)).strip()
+    return exceptions.Untrusted(
+        'The certificate of %s is not accepted: %s.' % (
+            host.group(1) if host else 'the site', reason.rstrip('.')))

@@ -19,8 +19,10 @@ next call is refused), ``before`` (hooks called before a request is served).
 
 import base64
 import copy
+import datetime
 import json
 import re
+import time
 import uuid
 
 from keystoneauth1 import fixture
@@ -93,6 +95,8 @@ class FakeSite(object):
         self.credentials = {}
         self.version = ('1.0', '1.1')
         self.admin = True
+        self.release = '0.1.0'
+        self.clock_ahead = 0
         token = fixture.V3Token(project_id=self.project,
                                 project_name='demo', user_name='demo')
         token.set_project_scope(id=self.project, name='demo')
@@ -204,6 +208,12 @@ class FakeSite(object):
             return self._groups(request, parts[1:], body, query)
         raise Fault(404, 'no such resource')
 
+    def protector(self):
+        now = datetime.datetime(1970, 1, 1) + datetime.timedelta(
+            seconds=time.time() + self.clock_ahead)
+        return {'release': self.release, 'max_version': '1.1',
+                'now': now.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}
+
     def _site(self, row):
         return dict(row, is_local=row['id'] == self.id,
                     has_service_credentials=row['id'] in self.credentials)
@@ -228,7 +238,8 @@ class FakeSite(object):
             return 200, {'site': self._site(dict(
                 row, status='unreachable', status_reason='refused')),
                 'checks': [{'name': 'keystone', 'ok': False,
-                            'message': 'connection refused'}]}
+                            'message': 'connection refused'}],
+                'protector': self.protector()}
         if parts[1:] == ['volume-types']:
             return 200, {'volume_types': [{
                 'id': 't1', 'name': 'replicated-ssd',

@@ -23,6 +23,32 @@ def world(tmp_path_factory):
     made.close()
 
 
+@pytest.fixture(scope='module')
+def regions(tmp_path_factory):
+    """Two regions of one Keystone that don't know each other yet."""
+    made = worlds.World(tmp_path_factory.mktemp('regions'),
+                        '--unregistered', '--one-keystone')
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def behind_tls(tmp_path_factory):
+    """Two sites; site-b has an authority of its own."""
+    made = worlds.World(tmp_path_factory.mktemp('tls'), '--tls-b')
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def other_names(tmp_path_factory):
+    """Two sites; the tenant is called otherwise at site-b."""
+    made = worlds.World(tmp_path_factory.mktemp('names'), '--unregistered',
+                        '--other-names')
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope='session')
 def strangers(tmp_path_factory):
     """Two sites that don't know each other yet."""

@@ -55,6 +55,33 @@ def test_c2_validate_reports_and_ends_normally(world):
     world.ok('site-a-admin', 'protector', 'site', 'validate', 'site-b')
 
 
+def test_c2_validate_looks_from_both_sides(world):
+    shown = world.show('site-a-admin', 'site', 'validate', 'site-b')
+    found = {(check['direction'], check['name']): check
+             for check in shown['checks']}
+    for direction in ('site-a -> site-b', 'site-b -> site-a'):
+        for name in ('keystone', 'service_credentials', 'clock', 'compute',
+                     'volume_types', 'volume_services', 'volume_manage',
+                     'trust_roles', 'cinder_group_type'):
+            assert found[direction, name]['ok'], shown
+    for name in ('release', 'clocks'):
+        assert found['site-a <-> site-b', name]['ok'], shown
+    text = world.ok('site-a-admin', 'protector', 'site', 'validate',
+                    'site-b').out
+    assert 'ok     site-b -> site-a keystone: ' in text, text
+    world.down('site-b')
+    try:
+        dead = world.show('site-a-admin', 'site', 'validate', 'site-b')
+    finally:
+        world.heal('site-b')
+    world.ok('site-a-admin', 'protector', 'site', 'validate', 'site-b')
+    back = [check for check in dead['checks']
+            if check['direction'] == 'site-b -> site-a']
+    assert [(check['name'], check['ok']) for check in back] == [
+        ('protector', False)], dead
+    assert 'was not asked' in back[0]['message'], dead
+
+
 def test_c2_types_that_replicate_are_listed(world):
     for site in ('site-a', 'site-b'):
         types = world.show('site-a-admin', 'site', 'list-volume-types', site)

@@ -17,7 +17,7 @@ use crate::groups::group_of;
 use crate::site::{KEY, Site, said_by};
 
 /// Keystones that refuse the connection: whether a trust works is then not known, and the stored one stays.
-const NOBODY: &str = "http://127.0.0.1:1/v3";
+const NOBODY: [&str; 2] = ["http://127.0.0.1:1/v3", "http://127.0.0.1:2/v3"];
 
 pub fn policy(primary: SiteId, secondary: SiteId) -> Policy {
     let side = |site_id, url: &str| ArraySide {
@@ -41,8 +41,8 @@ pub fn token(text: &str) -> SecretString {
 
 pub async fn two_sites() -> (Site, SiteId) {
     let (site, peer) = (Site::new().await, SiteId(Uuid::new_v4()));
-    site.register_at(site.id, "site-b", NOBODY).await;
-    site.register_at(peer, "site-a", NOBODY).await;
+    site.register_at(site.id, "site-b", NOBODY[0]).await;
+    site.register_at(peer, "site-a", NOBODY[1]).await;
     let mapping = TenantMapping {
         id: TenantMappingId(Uuid::new_v4()),
         local_tenant: ProjectId::new("p1").unwrap(),

@@ -184,6 +184,7 @@ impl Site {
         let options = Options {
             trust_roles: vec!["member".into()],
             group_type: "protector-consistency-group".into(),
+            region_name: None,
         };
         // Nobody answers at the sites' addresses, or a test's own listener does.
         let config = ClientConfig {
@@ -273,9 +274,10 @@ impl Site {
         self.ask("POST", token, path, Some(body), &[]).await
     }
 
-    /// Registers a site by its id and name.
+    /// Registers a site by its id and name, with a Keystone of its own.
     pub async fn register(&self, id: SiteId, name: &str) -> Value {
-        self.register_at(id, name, "http://192.0.2.1:5000/v3").await
+        let auth_url = format!("http://192.0.2.1:5000/{name}/v3");
+        self.register_at(id, name, &auth_url).await
     }
 
     /// The other site shows a public key.

@@ -40,7 +40,7 @@ async fn group_type(config: &Config, name: Option<String>) -> Result<()> {
         site: SiteId(uuid::Uuid::nil()),
         site_name: "this site".to_owned(),
         auth_url: settings.auth_url.to_string(),
-        region: config.get(&opt::REGION_NAME).or(settings.region_name),
+        region: parts::region(config)?,
         actor: Actor::Service(credentials),
         timeout: Duration::from_secs(config.get(&opt::CALL_TIMEOUT).unsigned_abs()),
     };

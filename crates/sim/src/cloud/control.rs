@@ -1,6 +1,6 @@
 //! The control interface of simulated sites: what a test in another process can see and do.
 //!
-//! Everything is under `/control/sites`. `{site}` is a site's name.
+//! Everything is under `/control/sites`. `{site}` is a site's name, or `keystone` where two sites have one Keystone.
 //!
 //! | call | what |
 //! |---|---|
@@ -18,8 +18,10 @@
 //! | `PUT checkpoints/{name}` | keep everything as it is now, arrays included |
 //! | `POST checkpoints/{name}` | everything is again as it was then |
 //! | `POST {site}/endpoints` | `{"type", "name", "url"}` |
+//! | `POST {site}/fronts` | `{"service"}`, an address: answers the `url` by which it is reached there, HTTPS if the site speaks it |
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -73,13 +75,13 @@ pub(super) fn describe(clouds: &[Cloud], arrays: &Arrays) -> Value {
         let spec = cloud.spec();
         let accounts = spec.accounts.iter().map(|account| {
             json!({
-                "user": account.user, "password": account.password.expose_secret(), "project": account.project,
-                "role": account.role, "domain": "Default"
+                "part": account.part, "user": account.user, "password": account.password.expose_secret(),
+                "project": account.project, "role": account.role, "domain": account.domain
             })
         });
         json!({
             "name": spec.name, "region": spec.region, "url": cloud.url(), "auth_url": cloud.auth_url(),
-            "accounts": accounts.collect::<Vec<_>>(),
+            "authority": cloud.authority(), "accounts": accounts.collect::<Vec<_>>(),
             "array": {"name": spec.array, "url": arrays.url(&spec.array), "certificate": arrays.certificate(&spec.array)}
         })
     };
@@ -103,7 +105,8 @@ pub(super) fn router(clouds: Vec<Cloud>, fabric: Fabric, described: Value) -> Ro
         .route("/{site}/servers", post(boot))
         .route("/{site}/servers/{server}/disks", get(disks))
         .route("/{site}/servers/{server}/disks/{device}", get(read).post(write))
-        .route("/{site}/endpoints", post(endpoint));
+        .route("/{site}/endpoints", post(endpoint))
+        .route("/{site}/fronts", post(in_front));
     Router::new().nest("/control/sites", sites).with_state(Control {
         clouds,
         described,
@@ -306,4 +309,19 @@ async fn endpoint(
         .cloud(&site)?
         .register(&wanted.kind, &wanted.name, &wanted.url);
     Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Behind {
+    service: SocketAddr,
+}
+
+async fn in_front(
+    State(control): State<Control>,
+    Path(site): Path<String>,
+    Json(behind): Json<Behind>,
+) -> Outcome {
+    let front = control.cloud(&site)?.front(behind.service).await;
+    Ok(Json(json!({"url": front.map_err(|error| refused(&error))?})))
 }

@@ -28,7 +28,8 @@ async fn handle(State(cloud): State<Cloud>, request: Request) -> Response {
         .filter(|segment| !segment.is_empty())
         .map(decoded)
         .collect();
-    let Some(service) = segments.first().and_then(|prefix| Service::from_prefix(prefix)) else {
+    let service = segments.first().and_then(|prefix| Service::from_prefix(prefix));
+    let Some(service) = service.filter(|service| cloud.serves(*service)) else {
         return render(
             Service::Identity,
             &Call::default(),
@@ -41,7 +42,8 @@ async fn handle(State(cloud): State<Cloud>, request: Request) -> Response {
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("localhost");
-    let root = format!("http://{host}/{}", service.prefix());
+    let scheme = cloud.url().split(':').next().unwrap_or("http");
+    let root = format!("{scheme}://{host}/{}", service.prefix());
     let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
         .into_owned()
         .collect();
@@ -51,6 +53,7 @@ async fn handle(State(cloud): State<Cloud>, request: Request) -> Response {
         query,
         headers: parts.headers,
         root,
+        keystone: cloud.keystone_url(),
         body: body.to_vec(),
         minor: 0,
     };
@@ -77,6 +80,7 @@ struct Call {
     query: Vec<(String, String)>,
     headers: HeaderMap,
     root: String,
+    keystone: String,
     body: Vec<u8>,
     minor: u32,
 }
@@ -236,8 +240,7 @@ fn render(service: Service, call: &Call, reply: Reply) -> Response {
         Err(fault) => {
             let mut headers = Vec::new();
             if fault.status == 401 {
-                let base = call.root.rsplit_once('/').map_or("", |(base, _)| base);
-                headers.push(("www-authenticate", format!("Keystone uri=\"{base}/identity\"")));
+                headers.push(("www-authenticate", format!("Keystone uri=\"{}\"", call.keystone)));
             }
             if fault.status == 413 {
                 headers.push(("retry-after", "0".to_owned()));

@@ -36,7 +36,7 @@ pub struct DiskPlace {
     pub array_volume: String,
 }
 
-/// A caller with the roles of that user in the project of the same name.
+/// A caller with the roles of that user in his project.
 pub(super) fn member(world: &World, name: &str) -> Option<Caller> {
     let user = world.identity.users.find(name)?["id"].as_str()?;
     let held = world.identity.assignments.iter().find(|held| held.user == user)?;
@@ -110,8 +110,11 @@ impl Cloud {
         self.boot_as(name, disks, "demo", "replicated-ssd")
     }
 
-    /// As [`Cloud::boot`], for the user of that name and with another volume type.
+    /// As [`Cloud::boot`], for who plays that part or has that name, and with another volume type.
     pub fn boot_as(&self, name: &str, disks: usize, user: &str, kind: &str) -> Result<String, FixtureError> {
+        let account = self.spec().account(user);
+        let tenant = account.is_some_and(|account| account.part == "demo");
+        let user = account.map_or(user, |account| &account.user);
         let mut world = self.world();
         let caller = member(&world, user).ok_or_else(|| FixtureError(format!("There is no user {user}.")))?;
         let mut mappings = Vec::new();
@@ -173,7 +176,7 @@ impl Cloud {
             "block_device_mapping_v2": mappings, "config_drive": true, "user_data": "I2Nsb3VkLWNvbmZpZwo=",
             "metadata": {"app": name}, "tags": ["demo"], "description": format!("Demo server {name}")
         });
-        if user == "demo" {
+        if tenant {
             server["key_name"] = json!("demo-key");
         }
         let made = world.internal(

@@ -1,7 +1,8 @@
 //! Simulated OpenStack control planes: Keystone, Barbican, Nova, Cinder, Neutron and Glance over real HTTP.
 //!
 //! A [`Cloud`] is one of them: one port, one world, one array of a [`crate::array::Fabric`] for its volumes. Two
-//! clouds share nothing; their ids differ as those of two real clouds do. What makes it worth its name:
+//! clouds share nothing, and their ids differ as those of two real clouds do; unless they are regions of one Keystone,
+//! which has a port of its own then. What makes it worth its name:
 //!
 //! * work takes time ([`Delays`]) and shows the states that the real services show on the way;
 //! * refusals are those of the real services, in words and status: policies, quotas, states, conflicts;
@@ -35,6 +36,7 @@ mod image;
 mod key_manager;
 mod network;
 mod policy;
+mod region;
 mod run;
 mod seed;
 mod settings;

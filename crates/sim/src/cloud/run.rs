@@ -32,6 +32,15 @@ pub struct SitesOptions {
     /// Let the arrays speak HTTPS
     #[arg(long)]
     pub arrays_tls: bool,
+    /// Make the sites two regions of one Keystone
+    #[arg(long)]
+    pub one_keystone: bool,
+    /// Let site-b's endpoints speak HTTPS, with a certificate of a private authority
+    #[arg(long, conflicts_with = "one_keystone")]
+    pub tls_b: bool,
+    /// Call the tenant otherwise at site-b: user alice, project shop-dr, domain recovery
+    #[arg(long, conflicts_with = "one_keystone")]
+    pub other_names: bool,
     /// Servers to boot at site-a, called web-0, web-1, ...
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub servers: usize,
@@ -81,11 +90,19 @@ impl SitesOptions {
             Some(path) => CallLog::with_file(path).map_err(RunError::Calls)?,
             None => CallLog::default(),
         };
-        let sites = vec![
-            (SiteSpec::new("site-a", "fa-a", Some("fa-b")), local(self.port_a)),
-            (SiteSpec::new("site-b", "fa-b", Some("fa-a")), local(self.port_b)),
-        ];
-        let sites = Sites::start(sites, arrays, Some(local(self.control_port)), calls).await?;
+        let a = SiteSpec::new("site-a", "fa-a", Some("fa-b"));
+        let mut b = SiteSpec::new("site-b", "fa-b", Some("fa-a"));
+        b.tls = self.tls_b;
+        if self.other_names {
+            b = b.with_tenant("alice", "shop-dr", "recovery");
+        }
+        if self.one_keystone {
+            b = b.beside(&a);
+        }
+        let sites = vec![(a, local(self.port_a)), (b, local(self.port_b))];
+        let keystone = self.one_keystone.then(|| local(0));
+        let control = Some(local(self.control_port));
+        let sites = Sites::start_with(sites, keystone, arrays, control, calls).await?;
         if let Some(cloud) = sites.cloud("site-a") {
             for number in 0..self.servers {
                 cloud.boot(&format!("web-{number}"), self.disks)?;

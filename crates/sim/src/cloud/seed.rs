@@ -8,6 +8,7 @@ use super::fault::Service;
 use super::fixtures::member;
 use super::identity::{Assignment, Identity};
 use super::policy::Caller;
+use super::table::Table;
 use super::volume::REPLICATION_GROUP;
 use super::world::{World, hex, uuid};
 use super::{Delays, Release};
@@ -15,12 +16,16 @@ use super::{Delays, Release};
 /// A user with a role in a project.
 #[derive(Clone, Debug)]
 pub struct Account {
+    /// Who it is at every site, whatever the name: `admin`, `protector`, or `demo`, the tenant.
+    pub part: String,
     /// The user's name.
     pub user: String,
     /// The password.
     pub password: SecretString,
     /// The project's name.
     pub project: String,
+    /// The name of the domain of both.
+    pub domain: String,
     /// The role's name.
     pub role: String,
 }
@@ -40,8 +45,10 @@ pub struct SiteSpec {
     pub subnet: u8,
     /// How long the prefix of the tenant's subnet is; a shorter one has room for more servers.
     pub prefix: u8,
-    /// Its users: `admin`, `protector` and `demo`.
+    /// Its users.
     pub accounts: Vec<Account>,
+    /// Whether its endpoints speak HTTPS, with a certificate of an authority that nobody knows.
+    pub tls: bool,
     /// Whose ways it follows.
     pub release: Release,
     /// How long its work takes.
@@ -52,12 +59,6 @@ impl SiteSpec {
     /// A site with an admin, protector's user and a tenant; the password of `demo` at `site-a` is `site-a-demo`.
     #[must_use]
     pub fn new(name: &str, array: &str, peer_array: Option<&str>) -> Self {
-        let account = |user: &str, project: &str, role: &str| Account {
-            user: user.to_owned(),
-            password: SecretString::from(format!("{name}-{user}")),
-            project: project.to_owned(),
-            role: role.to_owned(),
-        };
         Self {
             name: name.to_owned(),
             region: "RegionOne".to_owned(),
@@ -65,21 +66,57 @@ impl SiteSpec {
             peer_array: peer_array.map(str::to_owned),
             subnet: if name.ends_with('b') { 2 } else { 1 },
             prefix: 24,
-            accounts: vec![
-                account("admin", "admin", "admin"),
-                account("protector", "service", "admin"),
-                account("demo", "demo", "member"),
-            ],
+            accounts: accounts(name),
+            tls: false,
             release: Release::default(),
             delays: Delays::default(),
         }
     }
 
-    /// The account of that user.
+    /// Another region of the same Keystone: its people are those of the first one.
     #[must_use]
-    pub fn account(&self, user: &str) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.user == user)
+    pub fn beside(self, first: &SiteSpec) -> Self {
+        Self {
+            region: "RegionTwo".to_owned(),
+            accounts: first.accounts.clone(),
+            ..self
+        }
     }
+
+    /// The tenant has other names than elsewhere: user, project and domain.
+    #[must_use]
+    pub fn with_tenant(mut self, user: &str, project: &str, domain: &str) -> Self {
+        for account in self.accounts.iter_mut().filter(|account| account.part == "demo") {
+            account.user = user.to_owned();
+            account.project = project.to_owned();
+            account.domain = domain.to_owned();
+        }
+        self
+    }
+
+    /// The account of who plays that part.
+    #[must_use]
+    pub fn account(&self, part: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.part == part)
+    }
+}
+
+/// Who is at every new site; passwords begin with the site's name.
+fn accounts(site: &str) -> Vec<Account> {
+    let people = [
+        ("admin", "admin", "admin"),
+        ("protector", "service", "admin"),
+        ("demo", "demo", "member"),
+    ];
+    let account = |(user, project, role): (&str, &str, &str)| Account {
+        part: user.to_owned(),
+        user: user.to_owned(),
+        password: SecretString::from(format!("{site}-{user}")),
+        project: project.to_owned(),
+        domain: "Default".to_owned(),
+        role: role.to_owned(),
+    };
+    people.into_iter().map(account).collect()
 }
 
 /// Fill a new cloud.
@@ -93,7 +130,8 @@ pub(super) fn seed(world: &mut World, spec: &SiteSpec) {
         tracing::warn!(reason, "the driver can't set its replication up");
     }
     let admin = world.admin();
-    if let Some(demo) = member(world, "demo") {
+    let tenant_user = spec.account("demo").map(|account| account.user.as_str());
+    if let Some(demo) = tenant_user.and_then(|user| member(world, user)) {
         // Room for a workload. Everybody else, the service project too, has what a new cloud gives.
         let room = [
             ("volumes", 100_000),
@@ -150,34 +188,43 @@ fn record(what: &str, mut wanted: Value) -> (String, Value) {
 fn identity(identity: &mut Identity, spec: &SiteSpec) {
     identity.token_seconds = 3600;
     let domain = json!({"id": "default", "name": "Default", "description": "The default domain"});
-    identity.domains.add(record("domain", domain).1);
-    identity
-        .regions
-        .add(record("region", json!({"id": spec.region})).1);
+    ensure(&mut identity.domains, "domain", domain);
+    ensure(&mut identity.regions, "region", json!({"id": spec.region}));
     for role in ["admin", "creator", "manager", "member", "reader", "service"] {
-        identity.roles.add(record("role", json!({"name": role})).1);
+        ensure(&mut identity.roles, "role", json!({"name": role}));
     }
     for account in &spec.accounts {
-        let project = match identity.projects.find(&account.project) {
-            Some(project) => project["id"].as_str().unwrap_or_default().to_owned(),
-            None => {
-                let (id, project) = record("project", json!({"name": account.project}));
-                identity.projects.add(project);
-                id
-            }
-        };
-        let (user, made) = record("user", json!({"name": account.user}));
-        identity.users.add(made);
+        let domain = ensure(&mut identity.domains, "domain", json!({"name": account.domain}));
+        let project = json!({"name": account.project, "domain_id": domain});
+        let project = ensure(&mut identity.projects, "project", project);
+        let user = json!({"name": account.user, "domain_id": domain});
+        let user = ensure(&mut identity.users, "user", user);
         identity
             .secrets
             .insert(user.clone(), account.password.expose_secret().to_owned());
-        let role = identity
-            .roles
-            .find(&account.role)
-            .and_then(|role| role["id"].as_str());
-        let role = role.unwrap_or_default().to_owned();
-        identity.assignments.push(Assignment { user, project, role });
+        let role = ensure(&mut identity.roles, "role", json!({"name": account.role}));
+        let assignment = Assignment { user, project, role };
+        if !identity.assignments.contains(&assignment) {
+            identity.assignments.push(assignment);
+        }
     }
+}
+
+/// The id of what has these fields; it is made if it isn't there. Of several regions the first has made most of it.
+fn ensure(table: &mut Table<Value>, what: &str, wanted: Value) -> String {
+    let fields: Vec<&str> = ["id", "name", "domain_id"]
+        .into_iter()
+        .filter(|field| !wanted[field].is_null())
+        .collect();
+    let known = table
+        .iter()
+        .find(|item| fields.iter().all(|field| item[field] == wanted[field]));
+    if let Some(id) = known.and_then(|item| item["id"].as_str()) {
+        return id.to_owned();
+    }
+    let (id, made) = record(what, wanted);
+    table.add(made);
+    id
 }
 
 fn compute_and_volume(world: &mut World, spec: &SiteSpec) {
@@ -273,9 +320,9 @@ pub(super) fn register(world: &mut World, kind: &str, name: &str, url: &str) {
             id
         }
     };
-    identity
-        .endpoints
-        .retain(|endpoint| endpoint["service_id"] != service.as_str());
+    identity.endpoints.retain(|endpoint| {
+        endpoint["service_id"] != service.as_str() || endpoint["region_id"] != region.as_str()
+    });
     for interface in ["public", "internal", "admin"] {
         let endpoint =
             json!({"service_id": service, "interface": interface, "region_id": region, "url": url});

@@ -1,25 +1,49 @@
 //! One simulated cloud as a test holds it in its hands.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::backend::FabricBackend;
 use super::door;
+use super::fault::Service;
+use super::region::Entered;
 use super::seed::{self, SiteSpec};
 use super::settings::Settings;
 use super::world::World;
 use crate::array::Fabric;
-use crate::http::{CallLog, Faults, ServeOptions, Server, serve};
+use crate::http::{
+    Authority, CallLog, Certificate, Faults, Front, ServeOptions, Server, TlsError, front, serve,
+};
 
 /// How often a cloud looks whether something is due that nobody asks for.
 const TICK: Duration = Duration::from_millis(25);
 
+/// What is served at a cloud's port.
+#[derive(Clone)]
+pub(super) enum Part {
+    /// Everything, Keystone too.
+    Whole,
+    /// Keystone alone, for several regions.
+    Keystone,
+    /// Everything but Keystone, which is this one.
+    Region(Cloud),
+}
+
+/// The certificate of a cloud that speaks HTTPS, and whose word it is.
+struct Tls {
+    authority: String,
+    certificate: Certificate,
+}
+
 pub(super) struct Inner {
     world: Mutex<World>,
+    part: Part,
     spec: SiteSpec,
+    tls: Option<Tls>,
+    fronts: Mutex<Vec<Front>>,
     pub(super) fabric: Fabric,
     faults: Faults,
     calls: CallLog,
@@ -42,25 +66,57 @@ impl std::fmt::Debug for Cloud {
 
 impl Cloud {
     /// Make a cloud whose volumes live on an array of this fabric.
-    #[must_use]
-    pub fn new(spec: SiteSpec, fabric: Fabric, calls: CallLog) -> Self {
+    pub(super) fn new(spec: SiteSpec, part: Part, fabric: Fabric, calls: CallLog) -> Result<Self, TlsError> {
         let backend = FabricBackend::new(fabric.clone(), &spec.array, spec.peer_array.as_deref());
-        let mut world = World::new(&spec.name, &spec.region, spec.release, Box::new(backend));
-        seed::seed(&mut world, &spec);
-        Self {
+        let world = World::new(&spec.name, &spec.region, spec.release, Box::new(backend));
+        let tls = if spec.tls {
+            let authority = Authority::make(&format!("The authority of {}", spec.name))?;
+            let certificate = authority.issue(&spec.name)?;
+            Some(Tls {
+                authority: authority.certificate(),
+                certificate,
+            })
+        } else {
+            None
+        };
+        let cloud = Self {
             inner: Arc::new(Inner {
                 world: Mutex::new(world),
+                part,
                 spec,
+                tls,
+                fronts: Mutex::default(),
                 fabric,
                 faults: Faults::default(),
                 calls,
                 url: OnceLock::new(),
             }),
+        };
+        if !matches!(cloud.inner.part, Part::Keystone) {
+            seed::seed(&mut cloud.world(), cloud.spec());
+        }
+        Ok(cloud)
+    }
+
+    /// All of it, and nobody else until this is dropped.
+    pub(super) fn world(&self) -> Entered<'_> {
+        let own = self.inner.world.lock().unwrap_or_else(PoisonError::into_inner);
+        match &self.inner.part {
+            Part::Region(keystone) => {
+                let shared = keystone.inner.world.lock();
+                Entered::region(own, shared.unwrap_or_else(PoisonError::into_inner))
+            }
+            Part::Whole | Part::Keystone => Entered::whole(own),
         }
     }
 
-    pub(super) fn world(&self) -> MutexGuard<'_, World> {
-        self.inner.world.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether calls of this service come to this cloud's port.
+    pub(super) fn serves(&self, service: Service) -> bool {
+        match self.inner.part {
+            Part::Whole => true,
+            Part::Keystone => service == Service::Identity,
+            Part::Region(_) => service != Service::Identity,
+        }
     }
 
     /// Its name.
@@ -84,7 +140,34 @@ impl Cloud {
     /// What clients take as `auth_url`.
     #[must_use]
     pub fn auth_url(&self) -> String {
-        format!("{}/identity/v3", self.url())
+        format!("{}/v3", self.keystone_url())
+    }
+
+    /// Where its Keystone is, without a version.
+    pub(super) fn keystone_url(&self) -> String {
+        match &self.inner.part {
+            Part::Region(keystone) => keystone.keystone_url(),
+            Part::Whole | Part::Keystone => format!("{}/identity", self.url()),
+        }
+    }
+
+    /// The authority (PEM) by which its endpoints are verified, if it speaks HTTPS.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.inner.tls.as_ref().map(|tls| tls.authority.as_str())
+    }
+
+    /// Where another service of this site is spoken to: at its own address, or through HTTPS in front of it if that is
+    /// what this site speaks. Such a front stays as long as the cloud.
+    pub async fn front(&self, service: SocketAddr) -> std::io::Result<String> {
+        let Some(tls) = &self.inner.tls else {
+            return Ok(format!("http://{service}"));
+        };
+        let front = front(&tls.certificate, service).await?;
+        let url = front.url();
+        let mut fronts = self.inner.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        fronts.push(front);
+        Ok(url)
     }
 
     /// Its disturbances. Paths begin with the service: `/compute/v2.1/servers`.
@@ -129,6 +212,9 @@ impl Cloud {
     /// Take the power of the whole site away, its array included, or give it back.
     pub fn set_power(&self, on: bool) {
         self.inner.faults.set_dark(!on);
+        if matches!(self.inner.part, Part::Keystone) {
+            return;
+        }
         if self.inner.fabric.set_power(&self.inner.spec.array, on).is_err() {
             tracing::warn!(site = self.name(), "the site's array doesn't exist");
         }
@@ -139,16 +225,18 @@ impl Cloud {
         let options = ServeOptions {
             name: self.name().to_owned(),
             address,
-            tls: None,
+            tls: self.inner.tls.as_ref().map(|tls| tls.certificate.clone()),
             faults: self.faults(),
             calls: self.calls(),
         };
         let server = serve(door::router(self.clone()), options).await?;
         let url = server.url();
-        if self.inner.url.set(url.clone()).is_ok() {
+        let new = self.inner.url.set(url.clone()).is_ok();
+        if new && !matches!(self.inner.part, Part::Keystone) {
+            let keystone = self.auth_url();
             let mut world = self.world();
+            seed::register(&mut world, "identity", "keystone", &keystone);
             for (kind, name, path) in [
-                ("identity", "keystone", "/identity/v3"),
                 ("compute", "nova", "/compute/v2.1"),
                 ("block-storage", "cinder", "/volume/v3/%(project_id)s"),
                 ("volumev3", "cinderv3", "/volume/v3/%(project_id)s"),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::control;
 use super::seed::SiteSpec;
-use super::site::{Cloud, Served};
+use super::site::{Cloud, Part, Served};
 use crate::array::{Arrays, Fabric, FabricConfig, PersistError, ServeError};
-use crate::http::{CallLog, Faults, ServeOptions, Server, serve};
+use crate::http::{CallLog, Faults, ServeOptions, Server, TlsError, serve};
 
 /// Why sites can't start.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub enum StartError {
     /// The arrays can't be served.
     #[error("the arrays can't be served")]
     Arrays(#[from] ServeError),
+    /// A site can't have a certificate.
+    #[error("a site has no certificate")]
+    Certificate(#[from] TlsError),
     /// An address is taken.
     #[error("{name} can't listen on {address}")]
     Listen {
@@ -34,6 +37,7 @@ pub enum StartError {
 /// Sites that are listening. Dropping them ends them.
 pub struct Sites {
     clouds: Vec<Cloud>,
+    keystone: Option<Cloud>,
     served: Vec<Served>,
     fabric: Fabric,
     arrays: Arrays,
@@ -44,8 +48,19 @@ pub struct Sites {
 /// keep a cloud from starting.
 const PATIENCE: usize = 300;
 
+/// What the control interface calls a Keystone that is nobody's own.
+const KEYSTONE: &str = "keystone";
+
 fn local() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+async fn listen(cloud: &Cloud, address: SocketAddr) -> Result<Served, StartError> {
+    cloud.serve(address).await.map_err(|source| StartError::Listen {
+        name: cloud.name().to_owned(),
+        address,
+        source,
+    })
 }
 
 impl Sites {
@@ -69,17 +84,33 @@ impl Sites {
         control: Option<SocketAddr>,
         calls: CallLog,
     ) -> Result<Self, StartError> {
+        Self::start_with(sites, None, arrays, control, calls).await
+    }
+
+    /// The same, as regions of one Keystone if there is an address for that.
+    pub async fn start_with(
+        sites: Vec<(SiteSpec, SocketAddr)>,
+        keystone: Option<SocketAddr>,
+        arrays: FabricConfig,
+        control: Option<SocketAddr>,
+        calls: CallLog,
+    ) -> Result<Self, StartError> {
         let fabric = Fabric::new(arrays)?;
         let arrays = fabric.serve(Some(local())).await?;
         let (mut clouds, mut served) = (Vec::new(), Vec::new());
+        let keystone = match (keystone, sites.first()) {
+            (Some(address), Some((first, _))) => {
+                let spec = SiteSpec::new(KEYSTONE, &first.array, None);
+                let cloud = Cloud::new(spec, Part::Keystone, fabric.clone(), calls.clone())?;
+                served.push(listen(&cloud, address).await?);
+                Some(cloud)
+            }
+            _ => None,
+        };
         for (spec, address) in sites {
-            let cloud = Cloud::new(spec, fabric.clone(), calls.clone());
-            let listening = cloud.serve(address).await.map_err(|source| StartError::Listen {
-                name: cloud.name().to_owned(),
-                address,
-                source,
-            })?;
-            served.push(listening);
+            let part = keystone.clone().map_or(Part::Whole, Part::Region);
+            let cloud = Cloud::new(spec, part, fabric.clone(), calls.clone())?;
+            served.push(listen(&cloud, address).await?);
             clouds.push(cloud);
         }
         // Cinder isn't up before its driver has set the replication up.
@@ -96,7 +127,8 @@ impl Sites {
                     ..ServeOptions::local("sites-control", Faults::default(), CallLog::default())
                 };
                 let described = control::describe(&clouds, &arrays);
-                let router = control::router(clouds.clone(), fabric.clone(), described);
+                let all = clouds.iter().chain(&keystone).cloned().collect();
+                let router = control::router(all, fabric.clone(), described);
                 Some(
                     serve(router, options)
                         .await
@@ -111,6 +143,7 @@ impl Sites {
         };
         Ok(Self {
             clouds,
+            keystone,
             served,
             fabric,
             arrays,
@@ -122,6 +155,12 @@ impl Sites {
     #[must_use]
     pub fn cloud(&self, name: &str) -> Option<&Cloud> {
         self.clouds.iter().find(|cloud| cloud.name() == name)
+    }
+
+    /// The Keystone that the sites have in common, if they are its regions.
+    #[must_use]
+    pub fn keystone(&self) -> Option<&Cloud> {
+        self.keystone.as_ref()
     }
 
     /// All clouds.

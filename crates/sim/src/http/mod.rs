@@ -8,6 +8,8 @@
 //! * [`CallLog`]: every call with its query, body and status, in memory and, if wanted, as JSON lines;
 //! * HTTP or HTTPS with a certificate made at start.
 //!
+//! [`front`] puts HTTPS before a service of another program.
+//!
 //! ```no_run
 //! # async fn demo(router: axum::Router) -> std::io::Result<()> {
 //! use protector_sim::http::{Action, CallLog, Faults, Rule, ServeOptions, serve};
@@ -25,11 +27,13 @@
 
 mod calls;
 mod faults;
+mod front;
 mod guard;
 mod server;
 mod tls;
 
 pub use calls::{Call, CallFilter, CallLog};
 pub use faults::{Action, FaultState, Faults, Rule, RuleError, RuleState};
+pub use front::{Front, front};
 pub use server::{ServeOptions, Server, serve};
-pub use tls::{Certificate, TlsError};
+pub use tls::{Authority, Certificate, TlsError};

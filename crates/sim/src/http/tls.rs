@@ -7,7 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose, SanType,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -35,7 +38,7 @@ pub enum TlsError {
     Rustls(#[from] rustls::Error),
 }
 
-/// A self-signed certificate with its key, both PEM.
+/// A certificate with its key, both PEM.
 #[derive(Clone)]
 pub struct Certificate {
     /// The certificate; a client that is to trust the service needs it.
@@ -50,17 +53,10 @@ impl std::fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Make one for loopback addresses.
+    /// Make one for loopback addresses that nobody has signed but itself.
     pub fn make(name: &str) -> Result<Self, TlsError> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-        params
-            .subject_alt_names
-            .push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let mut subject = DistinguishedName::new();
-        subject.push(DnType::CommonName, name);
-        params.distinguished_name = subject;
-        let certificate = params.self_signed(&key)?;
+        let certificate = for_loopback(name)?.self_signed(&key)?;
         Ok(Self {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
@@ -105,4 +101,55 @@ impl Certificate {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+/// A private certificate authority: who is to trust what it has issued needs its certificate.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// A new one.
+    pub fn make(name: &str) -> Result<Self, TlsError> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = named(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
+    }
+
+    /// Its own certificate, PEM.
+    #[must_use]
+    pub fn certificate(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for loopback addresses.
+    pub fn issue(&self, name: &str) -> Result<Certificate, TlsError> {
+        let key = KeyPair::generate()?;
+        let certificate = for_loopback(name)?.signed_by(&key, &self.0)?;
+        Ok(Certificate {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+}
+
+fn for_loopback(name: &str) -> Result<CertificateParams, TlsError> {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+    params
+        .subject_alt_names
+        .push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    params.distinguished_name = named(name);
+    Ok(params)
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name);
+    subject
 }

@@ -42,6 +42,7 @@ impl Cloud for Hands {
             project_id: project(access),
             roles: vec!["member".to_owned()],
             services: Vec::new(),
+            issued_at: None,
         };
         self.call(place(access), "sign in", false, |_| Ok(owner)).await
     }
@@ -272,6 +273,10 @@ impl Cloud for Hands {
         };
         self.call(place(access), "list pools", false, |_| Ok(vec![pool]))
             .await
+    }
+
+    async fn may_manage_volumes(&self, _: &Access) -> PortResult<bool> {
+        unasked()
     }
 
     async fn manage_volume(&self, access: &Access, volume: &ManageVolume) -> PortResult<VolumeId> {

@@ -85,6 +85,14 @@ def _credentials(parsed_args):
     return row
 
 
+def check_identity(there, row):
+    """What was signed in to is the site of that row."""
+    shown = there.site().get('id')
+    if shown != row['id']:
+        raise exceptions.WrongSite(
+            'the entry of clouds.yaml leads to another site (%s)' % shown)
+
+
 class _Spread(object):
     """Brings the rows of this site to the others."""
 
@@ -100,7 +108,7 @@ class _Spread(object):
                 continue
             try:
                 there = self.connect(target, local)
-                self._check_identity(there, target)
+                check_identity(there, target)
                 known = {row['id']: row for row in there.sites()}
                 for row in rows:
                     self._write(there, row, known.get(row['id']))
@@ -109,14 +117,6 @@ class _Spread(object):
                     'The sites are not written on %s: %s\nRepeat with '
                     '`openstack protector site set %s` when it answers.'
                     % (target['name'], exc, target['name']))
-
-    @staticmethod
-    def _check_identity(there, row):
-        shown = there.site().get('id')
-        if shown != row['id']:
-            raise exceptions.WrongSite(
-                'the entry of clouds.yaml leads to another site (%s)'
-                % shown)
 
     @staticmethod
     def _write(there, row, known):
@@ -315,8 +315,9 @@ class DeleteSite(common.Command):
 class ValidateSite(common.ShowOne):
     """Check whether a site can be reached and has what is needed
 
-    The command ends normally when the site is unreachable: that is its
-    finding, shown as the status.
+    The sites look at each other: the addressed one at the named one, and
+    back. The command ends normally when the site is unreachable: that is
+    its finding, shown as the status.
     """
 
     def get_parser(self, prog_name):
@@ -325,22 +326,32 @@ class ValidateSite(common.ShowOne):
         return parser
 
     def take_action(self, parsed_args):
+        from protectorclient import validation
+
         row = self.client.find_site(parsed_args.site)
-        answer = self.client.site_validate(row['id'])
-        site = dict(row, **(answer.get('site') or {}))
-        checks = answer.get('checks') or []
+        rows = self.client.sites()
+        local = self.local_row(rows)
+        first, checks = validation.validate(
+            self.client, local, row, rows,
+            lambda other: self._identified(other, local))
+        site = dict(row, **first.site)
         names, values = common.pick(
             site, ('id', 'name', 'auth_url', 'status', 'status_reason'))
         return names + ('checks',), values + (Checks(checks),)
+
+    def _identified(self, row, local):
+        there = self.connect(row, local)
+        check_identity(there, row)
+        return there
 
 
 class Checks(columns.Ordered):
     """One line a check where a person reads."""
 
     def human_readable(self):
-        return '\n'.join('%s %s: %s' % (
+        return '\n'.join('%s %s %s: %s' % (
             'ok    ' if check.get('ok') else 'FAILED',
-            check.get('name'), check.get('message')
+            check.get('direction'), check.get('name'), check.get('message')
             or ('' if check.get('ok') else 'no reason given'))
             for check in self._value)
 

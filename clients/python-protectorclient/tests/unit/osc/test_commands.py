@@ -125,10 +125,43 @@ class TestSite(base.CommandCase):
         shown = self.data(site.ValidateSite, 'site-b')
         self.assertEqual('unreachable', shown['status'])
         self.assertEqual(
-            [{'name': 'keystone', 'ok': False,
-              'message': 'connection refused'}], shown['checks'])
-        self.assertIn('FAILED keystone: connection refused',
+            {'name': 'keystone', 'ok': False, 'direction': 'site-a -> site-b',
+             'message': 'connection refused'}, shown['checks'][0])
+        self.assertIn('FAILED site-a -> site-b keystone: connection refused',
                       self.run_command(site.ValidateSite, 'site-b'))
+
+    def validated(self, name):
+        return {(row['direction'], row['name']): row for row in self.data(
+            site.ValidateSite, name)['checks']}
+
+    def test_validate_looks_in_both_directions(self):
+        for name in ('site-a', 'site-b'):
+            found = self.validated(name)
+            self.assertIn(('site-a -> ' + name, 'keystone'), found)
+            self.assertIn(('site-b -> site-a', 'keystone'), found)
+            both = {check: row['ok'] for (where, check), row in found.items()
+                    if where == 'site-a <-> site-b'}
+            self.assertEqual({'release': True, 'clocks': True}, both)
+
+    def test_validate_tells_what_the_sites_differ_in(self):
+        self.b.release, self.b.clock_ahead = '0.2.0', 40
+        found = self.validated('site-b')
+        release = found['site-a <-> site-b', 'release']
+        self.assertFalse(release['ok'])
+        self.assertIn('0.1.0 at site-a and 0.2.0 at site-b',
+                      release['message'])
+        clocks = found['site-a <-> site-b', 'clocks']
+        self.assertFalse(clocks['ok'])
+        self.assertIn('at site-b is 40 seconds ahead of that at site-a',
+                      clocks['message'])
+
+    def test_validate_says_who_could_not_be_asked(self):
+        self.b.down = True
+        found = self.validated('site-b')
+        self.assertIn(('site-a -> site-b', 'keystone'), found)
+        silent = found['site-b -> site-a', 'protector']
+        self.assertFalse(silent['ok'])
+        self.assertIn('Site site-b was not asked', silent['message'])
 
     def test_volume_types(self):
         self.assertEqual([{

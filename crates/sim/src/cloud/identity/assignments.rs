@@ -6,6 +6,7 @@ use super::super::ask::{Answer, Ask, Reply};
 use super::super::fault::Fault;
 use super::super::world::World;
 use super::Assignment;
+use super::tokens::domain;
 
 pub(super) fn own_projects(world: &World, ask: &Ask, user: &str) -> Reply {
     if user != ask.caller.user_id && !ask.caller.admin {
@@ -54,7 +55,7 @@ pub(super) fn list(world: &World, ask: &Ask) -> Reply {
                 let mut shown = json!({"id": id});
                 if ask.query("include_names").is_some() {
                     shown["name"] = item["name"].clone();
-                    shown["domain"] = json!({"id": "default", "name": "Default"});
+                    shown["domain"] = domain(identity, &item);
                 }
                 shown
             };

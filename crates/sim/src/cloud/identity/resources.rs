@@ -75,10 +75,13 @@ pub(super) fn route(world: &mut World, ask: &Ask, collection: &str, rest: &[&str
         }
         ("POST", []) => {
             let wanted = Value::Object(ask.object(what)?.clone());
+            let in_domains = ["projects", "users"].contains(&collection);
+            let domain = wanted["domain_id"].as_str().unwrap_or("default");
             let twin = items.iter().any(|item| {
                 wanted["name"].is_string()
                     && item["name"] == wanted["name"]
-                    && ["projects", "users", "roles", "domains"].contains(&collection)
+                    && (!in_domains || item["domain_id"] == domain)
+                    && (in_domains || ["roles", "domains"].contains(&collection))
             });
             if twin {
                 return Err(Fault::conflict(format!(

@@ -96,7 +96,7 @@ impl Token {
     }
 }
 
-fn domain(identity: &Identity, item: &Value) -> Value {
+pub(super) fn domain(identity: &Identity, item: &Value) -> Value {
     let id = item["domain_id"].as_str().unwrap_or("default");
     let name = identity
         .domains
