@@ -139,7 +139,6 @@ pub(crate) async fn volume_pools(session: &Session<'_>) -> PortResult<Vec<Volume
         .collect())
 }
 
-/// Drivers read the present name under one key or the other, by release: both are given.
 /// Cinder looks at its policy first: who may not is refused with 403, and whoever may hears that there is no such host.
 pub(crate) async fn may_manage_volumes(session: &Session<'_>) -> PortResult<bool> {
     let nowhere = json!({
@@ -160,6 +159,7 @@ pub(crate) async fn may_manage_volumes(session: &Session<'_>) -> PortResult<bool
     }
 }
 
+/// Drivers read the present name under one key or the other, by release: both are given.
 pub(crate) async fn manage_volume(session: &Session<'_>, volume: &ManageVolume) -> PortResult<VolumeId> {
     let mut wanted = json!({
         "host": volume.host,
