@@ -150,6 +150,9 @@ class SitePair(object):
             self.heal(group_id, name)
             self.swap(exc.body.get('current_primary_site'))
             return True
+        if exc.body.get('overtaken'):
+            # Nothing but another write that came first.
+            return True
         if exc.body.get('sync_status') in UNFINISHED:
             self.push(group_id, name)
             self._say_healed(name)

@@ -55,14 +55,38 @@ impl Error {
     }
 }
 
+/// The fact that nothing stood in a change's way but another one that came first.
+const OVERTAKEN: &str = "overtaken";
+
+impl Error {
+    fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Conflict { facts, .. } if facts.contains_key(OVERTAKEN))
+    }
+}
+
+/// An engine writes at any time what it sees of a group. Where that makes no difference to what somebody brings, it is
+/// stored on top.
+pub(crate) async fn on_top<T, F>(attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    const TRIES: usize = 8;
+    for _ in 1..TRIES {
+        match attempt().await {
+            Err(error) if error.is_overtaken() => {}
+            other => return other,
+        }
+    }
+    attempt().await
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Stale(_)
-            | StoreError::Exists(_)
-            | StoreError::InUse(_)
-            | StoreError::Busy(_)
-            | StoreError::Nonce => Self::conflict(sentence(&error.to_string())),
+            StoreError::Stale(_) => Self::conflict(sentence(&error.to_string())).with(OVERTAKEN, true),
+            StoreError::Exists(_) | StoreError::InUse(_) | StoreError::Busy(_) | StoreError::Nonce => {
+                Self::conflict(sentence(&error.to_string()))
+            }
             StoreError::Missing(_) => Self::NotFound {
                 message: sentence(&error.to_string()),
             },
@@ -137,4 +161,33 @@ fn sentence(text: &str) -> String {
         "."
     };
     format!("{}{}{stop}", first.to_uppercase(), chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn what_was_overtaken_is_done_again_and_anything_else_is_told() {
+        let tried = AtomicU32::new(0);
+        let overtaken = || Error::from(StoreError::Stale("web".into()));
+        let attempt = async || match tried.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => Err(overtaken()),
+            n => Ok(n),
+        };
+        assert_eq!(block_on(on_top(attempt)).unwrap(), 2);
+        tried.store(0, Ordering::Relaxed);
+        let refused = async || {
+            tried.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>(Error::conflict("No."))
+        };
+        assert_eq!(block_on(on_top(refused)).unwrap_err().to_string(), "No.");
+        assert_eq!(tried.load(Ordering::Relaxed), 1);
+        let always = async || Err::<(), _>(overtaken());
+        assert!(block_on(on_top(always)).unwrap_err().is_overtaken());
+    }
 }

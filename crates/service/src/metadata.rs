@@ -9,7 +9,7 @@ use protector_ports::store::Along;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, on_top};
 use crate::groups::new_here;
 use crate::refusal::{holding, refused};
 use crate::{Caller, Service, saga};
@@ -61,8 +61,8 @@ impl Service {
         let trust = match self.store.group(id).await? {
             None => self.import_new(caller, bundle, document, tokens).await?,
             Some(_) => {
-                self.import_next(caller, bundle, document, observations, tokens)
-                    .await?
+                let next = || self.import_next(caller, bundle, &document, &observations, &tokens);
+                on_top(next).await?
             }
         };
         self.signed(Receipt {
@@ -165,15 +165,15 @@ impl Service {
         &self,
         caller: &Caller,
         bundle: &Bundle,
-        document: Document,
-        observations: Observations,
-        array_tokens: Vec<(SiteId, SecretString)>,
+        document: &Document,
+        observations: &Observations,
+        array_tokens: &[(SiteId, SecretString)],
     ) -> Result<Option<SecretString>> {
         let trusts = self.renewed_by_the_way(caller, document.group_id).await?;
         let mut group = self.own_group(caller, document.group_id).await?;
         let held = &group.document;
         let here = self.local_site();
-        let news = protocol::judge(&group, &document, bundle.origin_site_id)
+        let news = protocol::judge(&group, document, bundle.origin_site_id)
             .map_err(|refusal| refused(&group, here, refusal))?;
         if matches!(news, News::TakenOver { .. })
             && let Some(saga) = self.store.live_saga(held.group_id).await?
@@ -194,10 +194,10 @@ impl Service {
                 .begin_fence(&self.fence_of_own(&group, bundle.stamp.epoch))
                 .await?;
         }
-        protocol::adopt(&mut group, document, self.clock.now())?;
-        group.member_states = observations.member_states;
+        protocol::adopt(&mut group, document.clone(), self.clock.now())?;
+        group.member_states = observations.member_states.clone();
         group.policy_status = observations.policy_status;
-        group.consistency_group.backend_name = observations.backend_name;
+        group.consistency_group.backend_name = observations.backend_name.clone();
         let entry = match news {
             News::None => None,
             News::TakenOver { lost: Some(lost) } => Some(self.entry(
@@ -220,7 +220,7 @@ impl Service {
         let along = Along {
             entry,
             trusts,
-            array_tokens,
+            array_tokens: array_tokens.to_vec(),
             ..Along::default()
         };
         self.store.update_group(&group, along).await?;

@@ -6,7 +6,7 @@ use protector_domain::{
 use protector_ports::store::Along;
 use secrecy::SecretString;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, on_top};
 use crate::refusal::{foreign, refused};
 use crate::{Caller, Service};
 
@@ -49,19 +49,26 @@ impl Service {
 
     /// The peer's word that it stores our version: the modification is over.
     pub async fn receipt(&self, caller: &Caller, id: GroupId, receipt: Receipt) -> Result<Group> {
+        let group = on_top(|| self.stored_receipt(caller, id, &receipt)).await?;
+        self.wake.wake();
+        Ok(group)
+    }
+
+    async fn stored_receipt(&self, caller: &Caller, id: GroupId, receipt: &Receipt) -> Result<Group> {
         let mut trusts = self.renewed_by_the_way(caller, id).await?;
         let mut group = self.own_group(caller, id).await?;
         let peer = group.document.peer_of(self.local_site()).clone();
         if receipt.group_id != id || receipt.site_id != peer.id {
             return Err(foreign("receipt", &peer.name));
         }
-        self.check_signed(peer.id, &receipt).await?;
+        self.check_signed(peer.id, receipt).await?;
         let here = self.local_site();
-        protocol::confirms(&group, here, &checksum(&group)?, &receipt)
+        protocol::confirms(&group, here, &checksum(&group)?, receipt)
             .map_err(|refusal| refused(&group, here, refusal))?;
         let now = self.clock.now();
-        protocol::confirm(&mut group, &receipt, now);
-        trusts.extend(receipt.trust_id.map(|trust| (peer.id, SecretString::from(trust))));
+        protocol::confirm(&mut group, receipt, now);
+        let trust = receipt.trust_id.clone().map(SecretString::from);
+        trusts.extend(trust.map(|trust| (peer.id, trust)));
         let along = Along {
             entry: Some(self.entry(
                 id,
@@ -72,13 +79,15 @@ impl Service {
             trusts,
             ..Along::default()
         };
-        let group = self.store.update_group(&group, along).await?;
-        self.wake.wake();
-        Ok(group)
+        Ok(self.store.update_group(&group, along).await?)
     }
 
     /// A client's report that it could not bring our version to the peer.
     pub async fn push_failed(&self, caller: &Caller, id: GroupId, reason: &str) -> Result<Group> {
+        on_top(|| self.noted_failure(caller, id, reason)).await
+    }
+
+    async fn noted_failure(&self, caller: &Caller, id: GroupId, reason: &str) -> Result<Group> {
         let mut group = self.own_group(caller, id).await?;
         if group.sync.status == SyncStatus::Synced {
             return Ok(group);

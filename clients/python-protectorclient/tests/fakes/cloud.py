@@ -155,8 +155,12 @@ class FakeSite(object):
         body = request.json() if request.body else None
         self.requests.append((request.method, path, body))
         self.world.log.append((self.letter, request.method, path))
-        for hook in list(self.before):
-            hook(self, request.method, path, body)
+        try:
+            for hook in list(self.before):
+                hook(self, request.method, path, body)
+        except Fault as fault:
+            context.status_code = fault.code
+            return fault.body
         if self.down:
             raise requests.exceptions.ConnectionError('reset')
         context.headers['x-openstack-request-id'] = 'req-1'

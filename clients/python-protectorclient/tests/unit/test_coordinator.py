@@ -17,6 +17,7 @@ from unittest import mock
 
 from protectorclient import coordinator
 from protectorclient import exceptions
+from tests.fakes import cloud
 from tests.unit import base
 
 
@@ -148,6 +149,15 @@ class TestGuarded(base.TestCase):
         self.a.before.append(other)
         exc = self.caught(exceptions.Conflict, self.describe)
         self.assertIn('version 1', str(exc))
+        self.assertEqual([(2, 'synced'), (2, 'synced')], self.stamps())
+
+    def test_a_change_that_was_overtaken_is_made_again(self):
+        def engine(site, method, path, body):
+            if method == 'PATCH':
+                site.before = []
+                raise cloud.Fault(409, 'Changed meanwhile.', overtaken=True)
+        self.a.before.append(engine)
+        self.describe(text='mine')
         self.assertEqual([(2, 'synced'), (2, 'synced')], self.stamps())
 
     def test_foreign_conflict_is_told(self):
