@@ -40,7 +40,7 @@ def run(world, group, servers, disks, addresses):
         return seconds
     created = {made['name']: made['id'] for made in json.loads(out)['result_data']['instances_created']}
     for server in servers:
-        check('%s_old_server_is_gone' % server.name, not list(tenant_a.compute.servers(uuid=server.id)), server.id)
+        check('%s_old_server_is_gone' % server.name, tenant_a.compute.find_server(server.id) is None, server.id)
         now = tenant_a.compute.get_server(created[server.name])
         was = {net: [a['addr'] for a in list_] for net, list_ in addresses[server.name].items()}
         found = {net: [a['addr'] for a in list_] for net, list_ in now.addresses.items()}
