@@ -167,27 +167,25 @@ fn sentence(text: &str) -> String {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use futures::executor::block_on;
-
     use super::*;
 
-    #[test]
-    fn what_was_overtaken_is_done_again_and_anything_else_is_told() {
+    #[tokio::test]
+    async fn what_was_overtaken_is_done_again_and_anything_else_is_told() {
         let tried = AtomicU32::new(0);
         let overtaken = || Error::from(StoreError::Stale("web".into()));
         let attempt = async || match tried.fetch_add(1, Ordering::Relaxed) {
             0 | 1 => Err(overtaken()),
             n => Ok(n),
         };
-        assert_eq!(block_on(on_top(attempt)).unwrap(), 2);
+        assert_eq!(on_top(attempt).await.unwrap(), 2);
         tried.store(0, Ordering::Relaxed);
         let refused = async || {
             tried.fetch_add(1, Ordering::Relaxed);
             Err::<(), _>(Error::conflict("No."))
         };
-        assert_eq!(block_on(on_top(refused)).unwrap_err().to_string(), "No.");
+        assert_eq!(on_top(refused).await.unwrap_err().to_string(), "No.");
         assert_eq!(tried.load(Ordering::Relaxed), 1);
         let always = async || Err::<(), _>(overtaken());
-        assert!(block_on(on_top(always)).unwrap_err().is_overtaken());
+        assert!(on_top(always).await.unwrap_err().is_overtaken());
     }
 }
