@@ -336,6 +336,11 @@ def transfers(s):
     s.probe('manage_with_an_unknown_key', 'protector', *manage, 400, wanted_volume('x', nonsense=1))
     s.probe('manage_of_an_unknown_type', 'protector', *manage, 400, wanted_volume('x', volume_type='none-{run}'), text='Cannot find requested')
     s.probe('manage_on_an_unknown_host', 'protector', *manage, 400, wanted_volume('x', host='none@none'), text='not found')
+    # How it is found out beforehand who may.
+    nowhere = {'volume': {'host': 'protector-validate@nowhere#nowhere', 'name': 'protector-validate',
+                          'ref': {'source-name': 'protector-validate', 'name': 'protector-validate'}}}
+    s.probe('manage_nowhere', 'protector', *manage, 400, nowhere, what="manage a volume that isn't there")
+    s.probe('manage_nowhere_as_tenant', 'trust', *manage, 403, nowhere, text='volume_extension:volume_manage')
     s.probe('manage_at_an_old_microversion', 'protector', *manage, 404, wanted_volume('x'), version='volume 3.0')
     settled(s, 'managed', 'protector')
     s.probe('show_managed_volume', 'protector', 'volume', 'GET', '/volumes/{managed}', 200, text='"available"', reads=['volume/provider_id'])
