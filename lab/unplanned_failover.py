@@ -53,8 +53,9 @@ def run(world):
         look(tenant_b, json.loads(out), disks, addresses, markers)
 
     say('site-a comes back')
+    returned_at = way_back.now()
     lab_sh('site', 'up', 'a')
-    way_back.fence(tenant_a, servers)
+    way_back.fence(tenant_a, servers, returned_at)
     for server in servers:
         now = tenant_a.compute.get_server(server.id)
         check('%s_is_not_harmed_at_site_a' % server.name, now.status in ('ACTIVE', 'SHUTOFF') and disks_of(tenant_a, server) == disks[server.name],
