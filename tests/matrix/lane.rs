@@ -43,8 +43,11 @@ pub struct Ready {
 /// One step at a time, so that a blow falls on the step that the cell names. An engine that is stalled between its last
 /// look at the claim and the import of *another* volume leaves, when it goes on, a row in Cinder that no call removes
 /// (docs/crash-matrix.md tells of it).
-const OPTIONS: &str =
-    "[engine]\nlease_ms = 500\npoll_interval_ms = 50\nsteps_at_once = 1\nfacts_interval_seconds = 86400\n";
+///
+/// What the engine does beside operations would change the world while it is compared: facts are read once, and no
+/// site is fenced within the time of a cell.
+const OPTIONS: &str = "[engine]\nlease_ms = 500\npoll_interval_ms = 50\nsteps_at_once = 1\nfacts_interval_seconds = 86400\n\
+     fencing_interval_ms = 60000\n";
 
 impl Lane {
     pub async fn start() -> Result<Self> {

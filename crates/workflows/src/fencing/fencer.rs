@@ -24,8 +24,14 @@ impl Fencer {
         }
     }
 
+    /// Tries come a while after the start, as they come a while after each other: others may be at it.
     pub async fn run(self, stop: CancellationToken) {
         let (world, pause) = (self.world.clone(), self.world.options.fencing_interval);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
         go_round(world, self, pause, stop).await;
     }
 
