@@ -8,9 +8,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::bad_luck::array;
 use crate::harness::array::Administrator;
 use crate::harness::protection::Group;
-use crate::harness::{Pair, Stack, names, text};
+use crate::harness::{Pair, Stack, Trouble, names, text};
 use crate::takeover::take_over;
 
 const QUICK: &str = "[engine]\nfencing_interval_ms = 500\n";
@@ -79,6 +80,36 @@ async fn o2_the_survivor_fences_a_site_that_returns_without_its_protector() -> R
         Ok(found.next().context("no group pg-web")?["replication_schedule"]["enabled"].clone())
     };
     assert_eq!((sends(&old)?, sends(&new)?), (json!(false), json!(true)));
+    stack.nobody_panicked()
+}
+
+/// That it can't be replicated there yet is told, and doesn't make it less fenced.
+#[tokio::test]
+async fn o2_a_fence_is_closed_though_the_group_cannot_be_replicated_back() -> Result<()> {
+    let (stack, pair, group) = taken_over().await?;
+    Trouble::at("fa-b", "POST /protection-groups$")
+        .status(400, array("pg-web", "Invalid protection group."))
+        .cause(&stack.simulation)
+        .await?;
+    stack.return_site_a().await?;
+    let path = format!("/protection-groups/{}", group.id);
+    let there = pair.reversed();
+    let shown = there
+        .until(&path, "protection_group", |now| {
+            !now["fencing"]["fenced_at"].is_null()
+        })
+        .await?;
+    ensure!(held(&pair, &group).await?, "fenced, and a server runs");
+    assert_eq!(shown["fencing"]["status"], "fenced", "{shown:#}");
+    assert_eq!(shown["fencing"]["replicated_back_at"], json!(null), "{shown:#}");
+    ensure!(
+        text(&shown["fencing"], "reason")?.contains("Invalid protection group"),
+        "{shown:#}"
+    );
+    stack.simulation.heal().await?;
+    let back = |now: &Value| !now["fencing"]["replicated_back_at"].is_null();
+    let shown = there.until(&path, "protection_group", back).await?;
+    assert_eq!(shown["fencing"]["reason"], json!(null), "{shown:#}");
     stack.nobody_panicked()
 }
 

@@ -35,34 +35,33 @@ impl Fencer {
         go_round(world, self, pause, stop).await;
     }
 
-    /// One try of all that is left.
-    async fn work_on(&self, fence: &Fence, group: Option<&Group>) -> StepResult<Fence> {
+    /// One try of all that is left, written into the fence as far as it comes.
+    async fn work_on(&self, fence: &mut Fence, group: Option<&Group>) -> StepResult<()> {
         let world = &self.world;
-        let mut now = Fence {
-            trouble: None,
-            ..fence.clone()
-        };
         if !fence.is_closed() {
             let reason = format!(
                 "protection group {} was taken over by the other site",
                 fence.group_id
             );
             if !hold_servers(world, fence, &reason).await? {
-                return Ok(now);
+                return Ok(());
             }
             if let Some(group) = group {
                 hold_array(world, group, fence).await?;
             }
-            now.fenced_at = Some(world.clock.now());
+            fence.fenced_at = Some(world.clock.now());
             tracing::info!(group = %fence.group_id, site = %fence.site_id, epoch = fence.epoch, "the site is fenced: none of the group's servers runs there");
         }
         let here = world.directory.local();
-        // Else the other site does that, or the group has moved on.
         if let Some(group) = group.filter(|group| is_ours_to_replicate(group, fence, here)) {
+            if group.status.is_in_transit() {
+                return Ok(());
+            }
             world.replicate_back(group, here, &fence.replaced).await?;
         }
-        now.replicated_back_at = Some(world.clock.now());
-        Ok(now)
+        // Else the other site does that, or the group has moved on.
+        fence.replicated_back_at = Some(world.clock.now());
+        Ok(())
     }
 
     async fn note(&self, before: &Fence, after: &Fence) {
@@ -78,10 +77,7 @@ impl Fencer {
 /// Whether the group still is where this takeover brought it, and that is here.
 fn is_ours_to_replicate(group: &Group, fence: &Fence, here: SiteId) -> bool {
     let document = &group.document;
-    document.stamp.epoch == fence.epoch
-        && document.current_primary_site_id == here
-        && fence.site_id != here
-        && !group.status.is_in_transit()
+    document.stamp.epoch == fence.epoch && document.current_primary_site_id == here && fence.site_id != here
 }
 
 #[async_trait]
@@ -96,18 +92,16 @@ impl Round for Fencer {
         };
         for fence in open {
             let group = groups.iter().find(|group| group.id() == fence.group_id);
-            let after = match self.work_on(&fence, group).await {
-                Ok(after) => after,
-                Err(failure) => {
-                    if fence.trouble.as_ref() != Some(&failure.message) {
-                        tracing::warn!(group = %fence.group_id, site = %fence.site_id, reason = failure.message, "a site can't be fenced yet; it is tried again");
-                    }
-                    Fence {
-                        trouble: Some(failure.message),
-                        ..fence.clone()
-                    }
-                }
+            let mut after = Fence {
+                trouble: None,
+                ..fence.clone()
             };
+            if let Err(failure) = self.work_on(&mut after, group).await {
+                if fence.trouble.as_ref() != Some(&failure.message) {
+                    tracing::warn!(group = %fence.group_id, site = %fence.site_id, reason = failure.message, "a site that lost its group isn't dealt with yet; it is tried again");
+                }
+                after.trouble = Some(failure.message);
+            }
             self.note(&fence, &after).await;
         }
     }
