@@ -1,6 +1,5 @@
 //! `cargo xtask crash-matrix`: the release engine, hit at every point of every step of every operation.
 
-use anyhow::ensure;
 use clap::Args;
 
 use crate::{shell, suites};
@@ -36,13 +35,7 @@ pub struct CrashMatrix {
 
 pub fn run(wanted: &CrashMatrix) -> anyhow::Result<bool> {
     if !wanted.no_build {
-        let packages = ["protector-bins", "protector-dev", "protector-tests"];
-        let mut build = vec!["cargo", "build", "--release", "--locked", "--bins"];
-        build.extend(packages.iter().flat_map(|package| ["--package", *package]));
-        ensure!(
-            shell::run("build", 30, &build)?.success,
-            "the programs can't be built; see .run/logs/build.log"
-        );
+        suites::build_programs()?;
     }
     let program = suites::program("crash-matrix")?;
     let lanes = wanted.lanes.to_string();

@@ -1,6 +1,5 @@
 //! `cargo xtask histories`: random histories of two sites, on the release programs.
 
-use anyhow::ensure;
 use clap::Args;
 
 use crate::{shell, suites};
@@ -29,13 +28,7 @@ pub struct Histories {
 
 pub fn run(wanted: &Histories) -> anyhow::Result<bool> {
     if !wanted.no_build {
-        let packages = ["protector-bins", "protector-dev", "protector-tests"];
-        let mut build = vec!["cargo", "build", "--release", "--locked", "--bins"];
-        build.extend(packages.iter().flat_map(|package| ["--package", *package]));
-        ensure!(
-            shell::run("build", 30, &build)?.success,
-            "the programs can't be built; see .run/logs/build.log"
-        );
+        suites::build_programs()?;
     }
     let mut line = vec![
         suites::program("histories")?,

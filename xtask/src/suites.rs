@@ -347,6 +347,18 @@ fn command(log: &str, minutes: u32, line: &[&str]) -> anyhow::Result<Tally> {
     Ok(tally.settle(log, output.success))
 }
 
+/// Builds what black-box checks start: the product's programs, the simulation's, and the checks themselves.
+pub fn build_programs() -> anyhow::Result<()> {
+    let packages = ["protector-bins", "protector-dev", "protector-tests"];
+    let mut build = vec!["cargo", "build", "--release", "--locked", "--bins"];
+    build.extend(packages.iter().flat_map(|package| ["--package", *package]));
+    anyhow::ensure!(
+        shell::run("build", 30, &build)?.success,
+        "the programs can't be built; see .run/logs/build.log"
+    );
+    Ok(())
+}
+
 /// Where a release program or example is built.
 pub fn program(name: &str) -> anyhow::Result<String> {
     Ok(target()?
