@@ -33,6 +33,15 @@ def regions(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
+def unhurried(tmp_path_factory):
+    """Two sites that leave a lost one alone once it is taken over."""
+    made = worlds.World(tmp_path_factory.mktemp('unhurried'),
+                        OS_ENGINE__FENCING_INTERVAL_MS='60000')
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
 def behind_tls(tmp_path_factory):
     """Two sites; site-b has an authority of its own."""
     made = worlds.World(tmp_path_factory.mktemp('tls'), '--tls-b')

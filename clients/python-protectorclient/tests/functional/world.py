@@ -50,7 +50,8 @@ class Ended(object):
 class World(object):
     """What `protector-dev stack` runs; it ends with this process."""
 
-    def __init__(self, directory, *options):
+    def __init__(self, directory, *options, **settings):
+        """Options of `protector-dev stack`, settings as OS_GROUP__OPTION."""
         program = os.environ.get('PROTECTOR_DEV') or str(
             ROOT / 'target' / 'release' / 'protector-dev')
         if not os.path.exists(program):
@@ -62,7 +63,8 @@ class World(object):
         self.process = subprocess.Popen(
             [program, 'stack', '--no-build', '--until-eof', '--dir',
              str(self.directory / 'stack')] + list(options),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            env=dict(os.environ, **settings))
         log.close()
         line = self.process.stdout.readline()
         if not line:
