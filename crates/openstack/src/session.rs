@@ -30,6 +30,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const PAGE: usize = 1000;
 /// More pages than any project has; a list that goes on is not to be believed.
 const MAX_PAGES: usize = 200;
+/// A list is begun anew this often when what its last page ended with is deleted before the next one is asked for.
+const MAX_BEGINNINGS: u32 = 5;
 
 /// No call is given more, whatever is configured.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -249,13 +251,26 @@ impl<'a> Call<'a> {
         let mut all = Vec::new();
         let asked = self.query.len();
         let mut marker: Option<String> = None;
+        let mut beginnings = 1;
         for _ in 0..MAX_PAGES {
             self.query.truncate(asked);
             self.query.push(("limit", PAGE.to_string()));
             if let Some(marker) = &marker {
                 self.query.push(("marker", marker.clone()));
             }
-            let answer = self.answer().await?;
+            let answer = match self.answer().await {
+                Err(error)
+                    if marker.is_some()
+                        && matches!(error.kind, Kind::Invalid | Kind::NotFound)
+                        && beginnings < MAX_BEGINNINGS =>
+                {
+                    beginnings += 1;
+                    marker = None;
+                    all.clear();
+                    continue;
+                }
+                answer => answer?,
+            };
             let page: HashMap<String, &RawValue> = self.parse(&answer)?;
             let items: Option<Vec<&RawValue>> = page.get(key).and_then(|list| read(list).ok());
             let Some(items) = items else {

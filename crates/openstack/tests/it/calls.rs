@@ -1,5 +1,6 @@
 //! The calls themselves: what is sent, and how answers are put together.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use protector_domain::{ProjectId, ServerId, VolumeId};
@@ -191,6 +192,51 @@ async fn lists_are_read_page_by_page() {
             .iter()
             .all(|call| call.query.contains("all_tenants=1") && call.query.contains("limit=1000"))
     );
+}
+
+/// Nova and Cinder answer 400, Neutron 404, when what a page ended with is gone.
+#[tokio::test]
+async fn a_list_begins_anew_when_its_place_is_deleted() {
+    for gone in [400, 404] {
+        let asked = AtomicUsize::new(0);
+        let site = cloud(move |seen: &Seen| {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            match (seen.query.contains("marker="), number) {
+                (true, 1) => reply(gone, json!({"error": {"code": gone, "message": "marker [v2] not found"}})),
+                (true, _) => reply(200, json!({"volumes": [{"id": "v3"}]})),
+                (false, 0) => reply(
+                    200,
+                    json!({"volumes": [{"id": "v1"}, {"id": "v2"}], "volumes_links": [{"rel": "next", "href": "x"}]}),
+                ),
+                (false, _) => reply(
+                    200,
+                    json!({"volumes": [{"id": "v1"}], "volumes_links": [{"rel": "next", "href": "x"}]}),
+                ),
+            }
+        })
+        .start()
+        .await;
+        let volumes = client().volumes(&site.access(), true).await.unwrap();
+        let ids: Vec<&str> = volumes.iter().map(|volume| volume.id.as_str()).collect();
+        assert_eq!(ids, ["v1", "v3"], "{gone}");
+    }
+}
+
+/// But not for ever.
+#[tokio::test]
+async fn a_list_that_never_goes_on_is_left() {
+    let site = cloud(|seen: &Seen| match seen.query.contains("marker=") {
+        true => reply(400, json!({"badRequest": {"code": 400, "message": "marker [s1] not found"}})),
+        false => reply(
+            200,
+            json!({"servers": [{"id": "s1", "tenant_id": "p"}], "servers_links": [{"rel": "next", "href": "x"}]}),
+        ),
+    })
+    .start()
+    .await;
+    let error = client().servers(&site.access(), false).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Invalid);
+    assert_eq!(site.calls().len(), 10);
 }
 
 #[tokio::test]

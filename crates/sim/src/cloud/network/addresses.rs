@@ -185,10 +185,16 @@ fn free(world: &World, network: &str, subnet: &Value) -> Result<Value, Fault> {
     ))
 }
 
-/// A MAC address as Neutron makes them.
-pub(super) fn mac() -> String {
-    let [a, b, c]: [u8; 3] = rand::rng().random();
-    format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}")
+/// A MAC address as Neutron makes them: another one than those of the network.
+pub(super) fn mac(world: &World, network: &str) -> String {
+    loop {
+        let [a, b, c]: [u8; 3] = rand::rng().random();
+        let mac = format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}");
+        let mut there = world.network.ports.iter();
+        if !there.any(|port| port["mac_address"] == mac.as_str() && port["network_id"] == network) {
+            return mac;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ pub(in super::super) fn make(
         .to_owned();
     let mac = match wanted.get("mac_address").and_then(Value::as_str) {
         Some(mac) => free_mac(world, &network, &id, mac)?,
-        None => addresses::mac(),
+        None => addresses::mac(world, &network),
     };
     let fixed_ips = addresses::choose(world, &network, &id, wanted.get("fixed_ips"))?;
     let secure = wanted
