@@ -42,7 +42,7 @@ async fn held(pair: &Pair, group: &Group) -> Result<bool> {
     Ok(old.all(|server| server["status"] == "SHUTOFF" && server["locked"] == true))
 }
 
-async fn until_held(pair: &Pair, group: &Group) -> Result<()> {
+pub async fn until_held(pair: &Pair, group: &Group) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(60);
     while !held(pair, group).await? {
         ensure!(Instant::now() < end, "old servers run on");

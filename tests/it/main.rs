@@ -2,6 +2,7 @@
 //! docs/requirements.md lists which tests prove which clause.
 
 mod access;
+mod adoption;
 mod authorities;
 mod bad_answers;
 mod bad_input;

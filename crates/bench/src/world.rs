@@ -427,6 +427,7 @@ impl World {
             kind: OperationKind::Failover,
             reserved_epoch: epoch,
             state: IntentState::Open,
+            adopts: None,
         });
         group.set_status(GroupStatus::FailingOver, None)?;
         group.sync.status = SyncStatus::Synced;
@@ -462,6 +463,7 @@ impl World {
             replication_interval_seconds: 300,
             mappings: Mappings::default(),
             epoch,
+            adopts: None,
         });
         let (kind, version, params) = work.into_parts()?;
         let saga = NewSaga {

@@ -176,7 +176,7 @@ fn words(event: &Event) -> (&'static str, String) {
         Event::Resumed => ("resumed", String::new()),
         Event::Cancelled => ("cancelled", String::new()),
         Event::OperatorDecision { decision, .. } => ("decision", decision.clone()),
-        Event::Abandoned { reason } => ("abandoned", reason.clone()),
+        Event::Abandoned { reason, .. } => ("abandoned", reason.clone()),
         Event::Ended { outcome } => ("ended", format!("{outcome:?}")),
     }
 }

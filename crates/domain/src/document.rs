@@ -53,6 +53,9 @@ pub struct Intent {
     /// The epoch that the operation brings about if it completes.
     pub reserved_epoch: u64,
     pub state: IntentState,
+    /// The operation of the site that was lost whose work this one has carried on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopts: Option<OperationId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -197,6 +197,7 @@ pub fn announce(
         kind,
         reserved_epoch: epoch,
         state: IntentState::Open,
+        adopts: None,
     });
     commit(group, now);
 }
@@ -226,19 +227,32 @@ pub fn conclude(
     true
 }
 
-/// Whether this site may take the group over without asking. It can't while an announced operation may have made
-/// things here.
-pub fn may_take_over(group: &Group, here: SiteId) -> Result<(), Refusal> {
-    if let Some(intent) = group.document.open_intent() {
-        return Err(Refusal::Announced(intent.clone()));
+/// Whether this site may take the group over without asking. Where the other one has announced that it moves the group
+/// here, the answer is its operation: half done, or done with its news not yet carried, that has made things here, which
+/// are to be adopted.
+pub fn may_take_over(group: &Group, here: SiteId) -> Result<Option<OperationId>, Refusal> {
+    let announced = group.document.open_intent();
+    if group.document.current_primary_site_id == here {
+        return Err(match announced {
+            Some(intent) => Refusal::Announced(intent.clone()),
+            None if group.status.is_in_transit() => Refusal::InTransit(group.status),
+            None => Refusal::Here,
+        });
     }
-    if group.status.is_in_transit() {
-        return Err(Refusal::InTransit(group.status));
+    match (announced, group.status) {
+        (Some(intent), GroupStatus::FailingOver | GroupStatus::FailingBack) => Ok(Some(intent.operation_id)),
+        (_, status) if status.is_in_transit() => Err(Refusal::InTransit(status)),
+        (Some(intent), _) => Ok(Some(intent.operation_id)),
+        (None, _) => Ok(None),
     }
-    match group.document.current_primary_site_id == here {
-        true => Err(Refusal::Here),
-        false => Ok(()),
-    }
+}
+
+/// The operation of the other site that the move to where the group runs now has carried on, if it did.
+pub fn carried_on(document: &Document) -> Option<OperationId> {
+    let mut moves = document.intents.iter();
+    moves
+        .find(|intent| intent.reserved_epoch == document.stamp.epoch)?
+        .adopts
 }
 
 /// The epoch that a site begins which takes the group over: behind every one that it knows to be used or reserved.
@@ -247,19 +261,25 @@ pub fn next_epoch(document: &Document) -> u64 {
     reserved.max().unwrap_or(0).max(document.stamp.epoch) + 1
 }
 
-/// Writes down that a site has taken the group over. Nothing told of it before.
+/// Writes down that a site has taken the group over. Nothing told of it before. What the other site had announced, and
+/// this site has carried on, is over.
 pub fn take_over(
     group: &mut Group,
     operation: OperationId,
+    adopts: Option<OperationId>,
     outcome: Outcome,
     moved: Move,
     now: DateTime<Utc>,
 ) {
+    if let Some(adopted) = adopts {
+        group.document.close(adopted, Outcome::Abandoned);
+    }
     group.document.open(Intent {
         operation_id: operation,
         kind: OperationKind::Failover,
         reserved_epoch: moved.epoch,
         state: IntentState::Closed(outcome),
+        adopts,
     });
     commit(group, now);
     relocate(&mut group.document, moved);

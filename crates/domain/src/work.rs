@@ -41,6 +41,17 @@ pub struct FailoverOrder {
     pub mappings: Mappings,
     /// The epoch that begins with the new primary.
     pub epoch: u64,
+    /// The lost site's operation that has begun, or even ended, the same move: what it made is used, not made twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopts: Option<OperationId>,
+}
+
+impl FailoverOrder {
+    /// The operation whose marks everything bears that is made. Those of an adopted one: then the names that are unique
+    /// on array and cloud keep both from making the same thing, whichever comes first.
+    pub fn maker(&self) -> OperationId {
+        self.adopts.unwrap_or(self.operation)
+    }
 }
 
 impl Work {

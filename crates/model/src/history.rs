@@ -132,14 +132,14 @@ impl Protocol {
 
     fn take_over(world: &mut World, group: usize, side: Side) -> Option<()> {
         let copy = &mut world.copy_mut(group, side).group;
-        protocol::may_take_over(copy, side.id()).ok()?;
+        let adopts = protocol::may_take_over(copy, side.id()).ok()?;
         let moved = Move {
             to: side.id(),
             epoch: protocol::next_epoch(&copy.document),
         };
         let id = operation(copy);
         copy.set_status(GroupStatus::FailingOver, None).ok()?;
-        protocol::take_over(copy, id, Outcome::Completed, moved, now());
+        protocol::take_over(copy, id, adopts, Outcome::Completed, moved, now());
         copy.set_status(copy.resting_status(), None).ok()?;
         world.takeovers += 1;
         world.forced.insert(group);

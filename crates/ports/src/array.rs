@@ -196,4 +196,10 @@ pub trait Array: Send + Sync {
     ) -> PortResult<Vec<(ArrayVolume, Mark)>>;
     /// Destroys it (it stays recoverable for the array's eradication delay); nothing there is fine.
     async fn destroy_volume(&self, array: &ArrayAccess, name: &str) -> PortResult<()>;
+
+    /// Puts a flag up on the array, which holds nothing and says by its name alone what both sites look for; one that is up
+    /// stays up.
+    async fn raise_flag(&self, array: &ArrayAccess, name: &str) -> PortResult<()>;
+    async fn is_flag_up(&self, array: &ArrayAccess, name: &str) -> PortResult<bool>;
+    async fn lower_flag(&self, array: &ArrayAccess, name: &str) -> PortResult<()>;
 }

@@ -356,7 +356,7 @@ async fn settle_abandoned(
 async fn abandoned(journal: &dyn Journal, saga: SagaId) -> Option<String> {
     let records = journal.events(saga).await.ok()?;
     records.into_iter().find_map(|record| match record.event {
-        Event::Abandoned { reason } => Some(reason),
+        Event::Abandoned { reason, .. } => Some(reason),
         _ => None,
     })
 }

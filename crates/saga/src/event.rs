@@ -72,6 +72,9 @@ pub enum Event {
     },
     Abandoned {
         reason: String,
+        /// Another saga has taken over what this one made: nothing of it is left for anybody to remove.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        superseded: bool,
     },
     Ended {
         outcome: SagaOutcome,

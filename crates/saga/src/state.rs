@@ -244,6 +244,7 @@ pub struct State {
     undoing: bool,
     paused: bool,
     abandoned: Option<String>,
+    superseded: bool,
     awaited: Option<String>,
     first_error: Option<(String, String)>,
     ended: Option<SagaOutcome>,
@@ -264,6 +265,7 @@ impl State {
             undoing: false,
             paused: false,
             abandoned: None,
+            superseded: false,
             awaited: None,
             first_error: None,
             ended: None,
@@ -307,7 +309,10 @@ impl State {
             Event::Resumed => self.paused = false,
             Event::Cancelled => self.cancelled = true,
             Event::OperatorDecision { decision, note } => self.decided(decision, note),
-            Event::Abandoned { reason } => self.abandoned = Some(reason.clone()),
+            Event::Abandoned { reason, superseded } => {
+                self.abandoned = Some(reason.clone());
+                self.superseded |= superseded;
+            }
             Event::Ended { outcome } => self.ended = Some(*outcome),
             Event::Intent { step, .. }
             | Event::Done { step, .. }
@@ -527,6 +532,11 @@ impl State {
     /// Why the operator gave the saga up.
     pub fn abandoned(&self) -> Option<&str> {
         self.abandoned.as_deref()
+    }
+
+    /// Whether another saga goes on with what this one made.
+    pub fn is_superseded(&self) -> bool {
+        self.superseded
     }
 
     /// The first failure that no retry was left for: the step and what it said.

@@ -81,7 +81,10 @@ impl Service {
                         "Abandoning an operation needs a note: it is kept with the operation.".into(),
                     ));
                 }
-                Decision::Abandon => Event::Abandoned { reason: note },
+                Decision::Abandon => Event::Abandoned {
+                    reason: note,
+                    superseded: false,
+                },
             },
         };
         match self.store.request(SagaId(id.0), event).await {

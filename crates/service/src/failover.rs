@@ -70,6 +70,7 @@ impl Service {
             replication_interval_seconds: policy.interval_seconds(),
             mappings: self.mappings(group).overridden_by(mappings),
             epoch: protocol::planned_epoch(&group.document),
+            adopts: None,
         })
     }
 

@@ -14,6 +14,9 @@ use crate::groups::new_here;
 use crate::refusal::{holding, refused};
 use crate::{Caller, Service, saga};
 
+/// While this site takes a group over, nothing that the other one still says of it counts.
+const UNPLANNED: &str = "unplanned_failover";
+
 /// What the origin saw of its own cloud and array when it packed the bundle; a hint, never a truth.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -175,14 +178,15 @@ impl Service {
         let here = self.local_site();
         let news = protocol::judge(&group, document, bundle.origin_site_id)
             .map_err(|refusal| refused(&group, here, refusal))?;
-        if matches!(news, News::TakenOver { .. })
+        if news != News::None
             && let Some(saga) = self.store.live_saga(held.group_id).await?
+            && (matches!(news, News::TakenOver { .. }) || saga.kind == UNPLANNED)
         {
             return Err(holding(
                 held,
                 format!(
-                    "Another change of the protection group is still running on this site ({} {}), so it can't be told yet that the \
-                     other one took the group over: try again when it is over.",
+                    "Another change of the protection group is still running on this site ({} {}), so what the \
+                     other one says of it can't be taken in yet: try again when it is over.",
                     saga.kind.replace('_', " "),
                     saga.id
                 ),

@@ -6,7 +6,7 @@
 
 use protector_domain::protocol::Refusal;
 use protector_domain::{
-    FailoverOrder, Group, GroupId, GroupStatus, Intent, Mappings, Member, MemberStatus, Operation,
+    FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation,
     OperationId, OperationStatus, Policy, SiteId, Work, protocol,
 };
 use protector_ports::Directory;
@@ -22,6 +22,7 @@ use crate::{Caller, Service, saga};
 struct Takeover {
     members: Vec<Member>,
     epoch: u64,
+    adopts: Option<OperationId>,
 }
 
 impl Service {
@@ -63,8 +64,8 @@ impl Service {
 
     /// What the engine would be told, if this site can take the group over.
     pub(crate) async fn unplanned_order(&self, group: &Group, mappings: &Mappings) -> Result<FailoverOrder> {
-        self.check_nothing_runs(group).await?;
-        let takeover = self.takeover(group)?;
+        let announced = self.check_nothing_runs(group).await?;
+        let takeover = self.takeover(group, announced)?;
         let policy = group.document.policy.as_ref().ok_or_else(no_policy)?;
         self.check_own_token(group, policy).await?;
         let here = self.local_site();
@@ -78,11 +79,13 @@ impl Service {
             replication_interval_seconds: policy.interval_seconds(),
             mappings: group.document.mappings.overridden_by(mappings),
             epoch: takeover.epoch,
+            adopts: takeover.adopts,
         })
     }
 
-    /// Refuses where this site works on the group, or where the other one may have begun to work here.
-    async fn check_nothing_runs(&self, group: &Group) -> Result<()> {
+    /// Refuses where this site works on the group. Answers the operation by which the other one may have begun to work
+    /// here.
+    async fn check_nothing_runs(&self, group: &Group) -> Result<Option<OperationId>> {
         if let Some(running) = self.running_operation(group.id()).await? {
             return Err(not_over(running.id, running.operation_type));
         }
@@ -96,11 +99,9 @@ impl Service {
         }
         let here = self.local_site();
         match protocol::may_take_over(group, here) {
+            Ok(announced) => Ok(announced),
             // One that was brought here in part may be taken on.
-            Ok(()) | Err(Refusal::Here) => Ok(()),
-            Err(Refusal::Announced(intent)) => {
-                Err(begun_by_the_other(&intent, &group.document.peer_of(here).name))
-            }
+            Err(Refusal::Here) => Ok(None),
             Err(refusal) => Err(refused(group, here, refusal)),
         }
     }
@@ -125,7 +126,7 @@ impl Service {
     }
 
     /// All members of a group that runs on the other site; of one that was brought here in part, those that failed.
-    fn takeover(&self, group: &Group) -> Result<Takeover> {
+    fn takeover(&self, group: &Group, announced: Option<OperationId>) -> Result<Takeover> {
         let document = &group.document;
         let name = &document.name;
         let here = self.local_site();
@@ -143,6 +144,7 @@ impl Service {
             return Ok(Takeover {
                 members: document.members.clone(),
                 epoch: protocol::next_epoch(document),
+                adopts: announced,
             });
         }
         if group.status != GroupStatus::FailedOverPartial {
@@ -162,6 +164,7 @@ impl Service {
         Ok(Takeover {
             members: failed,
             epoch: document.stamp.epoch,
+            adopts: protocol::carried_on(document),
         })
     }
 
@@ -195,16 +198,4 @@ impl Service {
 /// Whether a site's array token isn't in the database, but in Barbican.
 fn is_elsewhere(policy: &Policy, site: SiteId) -> bool {
     policy.side(site).is_some_and(|side| side.token_secret.is_some())
-}
-
-/// What it has made here can't be told apart yet.
-fn begun_by_the_other(intent: &Intent, peer: &str) -> Error {
-    let id = intent.operation_id;
-    Error::conflict(format!(
-        "Operation {id} ({}), announced by site '{peer}', may have made things on this site already. Finishing it from here is not \
-         offered by this release yet, and nothing was changed. Look at it with `openstack protector operation show {id}` when that \
-         site answers again.",
-        intent.kind.as_str(),
-    ))
-    .with("operation_id", id.to_string())
 }

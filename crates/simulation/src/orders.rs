@@ -122,6 +122,7 @@ impl Sim {
             kind: OperationKind::Failover,
             reserved_epoch: order.epoch,
             state: IntentState::Open,
+            adopts: None,
         });
         found.document.touch(date(self.world.now));
         found.sync.status = SyncStatus::Pending;
@@ -181,6 +182,7 @@ impl Sim {
             replication_interval_seconds: policy.replication_interval_seconds?,
             mappings: Mappings::default(),
             epoch,
+            adopts: None,
         })
     }
 

@@ -43,6 +43,7 @@ fn order() -> FailoverOrder {
         replication_interval_seconds: 300,
         mappings: Mappings::default(),
         epoch: 2,
+        adopts: None,
     }
 }
 

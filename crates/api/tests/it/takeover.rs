@@ -119,6 +119,7 @@ async fn the_survivor_begins_alone() {
             kind: OperationKind::Failover,
             reserved_epoch: 4,
             state: IntentState::Closed(Outcome::RolledBack),
+            adopts: None,
         });
         pair.keep(&group).await;
         let shown = pair.act(&group).await.ok(202);
@@ -215,6 +216,7 @@ async fn what_can_not_be_taken_over_is_refused_with_the_reason() {
         kind: OperationKind::Failover,
         reserved_epoch: 2,
         state: IntentState::Open,
+        adopts: None,
     });
     pair.keep(&group).await;
     let message = pair.refuses(&group, "nothing was changed").await;

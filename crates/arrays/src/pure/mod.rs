@@ -7,6 +7,7 @@
 
 mod clones;
 mod ensure;
+mod flags;
 mod groups;
 mod pair;
 mod snapshots;
@@ -170,5 +171,17 @@ impl Array for PureDriver {
 
     async fn destroy_volume(&self, array: &ArrayAccess, name: &str) -> PortResult<()> {
         self.drop_volume(array, name).await
+    }
+
+    async fn raise_flag(&self, array: &ArrayAccess, name: &str) -> PortResult<()> {
+        self.put_flag_up(array, name).await
+    }
+
+    async fn is_flag_up(&self, array: &ArrayAccess, name: &str) -> PortResult<bool> {
+        self.see_flag(array, name).await
+    }
+
+    async fn lower_flag(&self, array: &ArrayAccess, name: &str) -> PortResult<()> {
+        self.take_flag_down(array, name).await
     }
 }

@@ -304,6 +304,7 @@ async fn an_abandoned_saga_ends_as_it_is() {
     scene
         .ask(Event::Abandoned {
             reason: "rebuilt by hand".to_owned(),
+            superseded: false,
         })
         .await;
     assert_eq!(scene.run().await, Some(SagaOutcome::Abandoned));

@@ -155,6 +155,7 @@ async fn a_saga_that_cannot_be_planned_can_be_given_up() {
     scene
         .ask(Event::Abandoned {
             reason: "of another age".to_owned(),
+            superseded: false,
         })
         .await;
     until(&scene, |state| state.ended() == Some(SagaOutcome::Abandoned)).await;

@@ -410,4 +410,30 @@ impl Array for Hands {
         };
         self.call(at(array), "destroy volume", true, act).await
     }
+
+    async fn raise_flag(&self, array: &ArrayAccess, name: &str) -> PortResult<()> {
+        let side = side(array);
+        let act = |sim: &mut Sim| {
+            sim.world.arrays[side].flags.insert(name.to_owned());
+            sim.note(format!("raise flag {name}"));
+            Ok(())
+        };
+        self.call(at(array), "raise flag", true, act).await
+    }
+
+    async fn is_flag_up(&self, array: &ArrayAccess, name: &str) -> PortResult<bool> {
+        let side = side(array);
+        let act = |sim: &mut Sim| Ok(sim.world.arrays[side].flags.contains(name));
+        self.call(at(array), "look for flag", false, act).await
+    }
+
+    async fn lower_flag(&self, array: &ArrayAccess, name: &str) -> PortResult<()> {
+        let side = side(array);
+        let act = |sim: &mut Sim| {
+            sim.world.arrays[side].flags.remove(name);
+            sim.note(format!("lower flag {name}"));
+            Ok(())
+        };
+        self.call(at(array), "lower flag", true, act).await
+    }
 }

@@ -73,6 +73,7 @@ pub struct ArrayState {
     pub groups: BTreeMap<String, Group>,
     /// By the group's name on the other array.
     pub incoming: BTreeMap<String, Incoming>,
+    pub flags: BTreeSet<String>,
     serials: u32,
 }
 
@@ -83,6 +84,7 @@ impl ArrayState {
             volumes: BTreeMap::new(),
             groups: BTreeMap::new(),
             incoming: BTreeMap::new(),
+            flags: BTreeSet::new(),
             serials: 0,
         }
     }

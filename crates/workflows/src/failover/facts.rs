@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Check, Finding, Group, Member, MemberId, MemberVolume, ProjectId, SiteId, VolumeId};
+use protector_domain::{Check, Finding, Group, Member, MemberId, MemberVolume, ProjectId, ServerId, SiteId, VolumeId};
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::store::FactsAbout;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,9 @@ pub(super) struct Inspected {
     pub(super) facts: Option<MemberFacts>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) findings: Vec<Finding>,
+    /// Its new server, where an operation that is carried on has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) adopted: Option<ServerId>,
 }
 
 /// Judges what a survey shows of each member.

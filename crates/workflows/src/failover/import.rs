@@ -40,12 +40,10 @@ impl Failover {
 
     pub(super) async fn import(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
         let world = &self.world;
-        let plan = self.target_plan(context.state)?;
-        let original = original(context.state, disk)?;
         let service = self.service(self.order.target).await?;
         let what = format!("importing volume {}", disk.volume.volume_id);
         // Only a repeated step can find something; the first one is spared the look.
-        let found = if context.attempt > 1 {
+        let found = if self.may_find(context) {
             self.imported(disk).await?
         } else {
             None
@@ -53,6 +51,8 @@ impl Failover {
         let id = match found {
             Some(found) => found.id,
             None => {
+                let plan = self.target_plan(context.state)?;
+                let original = original(context.state, disk)?;
                 let request = ManageVolume {
                     host: plan.volume_host.clone(),
                     source_name: clone_name(&self.order, disk),
@@ -96,7 +96,7 @@ impl Failover {
             let volume = match listed {
                 Some(volume) => Cow::Borrowed(volume),
                 // An earlier try may have handed it over already, or the list may be older than the volume.
-                None if context.attempt > 1 => {
+                None if self.may_find(context) => {
                     let service = self.service(self.order.target).await?;
                     Cow::Owned(self.world.cloud.volume(&service, id).await.or_fail()?)
                 }
@@ -212,13 +212,16 @@ impl Failover {
     pub(super) async fn hand_over(&self, context: &StepContext<'_>, disk: Disk<'_>) -> StepResult<Value> {
         let world = &self.world;
         let record: VolumeRecord = recorded(context.state, &step::import(disk))?;
+        if self.adopted(context.state, disk.member).is_some() {
+            return Ok(Value::Null);
+        }
         let plan = self.target_plan(context.state)?;
         let original = original(context.state, disk)?;
         let service = self.service(self.order.target).await?;
         let tenant = self.tenant(self.order.target).await?;
         // What the tenant imported, or what an earlier try handed over, is the tenant's already.
         let mut owner = record.project_id;
-        if context.attempt > 1 || owner.is_none() {
+        if self.may_find(context) || owner.is_none() {
             let now = world.cloud.volume(&service, &record.volume_id).await.or_fail()?;
             if now.status == "awaiting-transfer" {
                 // Its key went with the answer that was lost.
@@ -267,7 +270,7 @@ impl Failover {
         }
         let mut metadata = original.metadata.clone();
         metadata.retain(|key, _| key != "array_name" && key != "array_volume_name");
-        metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
+        metadata.insert(OPERATION_KEY.to_owned(), self.order.maker().to_string());
         metadata.insert(MEMBER_KEY.to_owned(), disk.member.id.to_string());
         world
             .cloud

@@ -120,13 +120,16 @@ impl Failover {
 
     pub(super) async fn create_ports(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
         let world = &self.world;
+        let tenant = self.tenant(self.order.target).await?;
+        if let Some(server) = self.adopted(context.state, member) {
+            return self.adopted_ports(&tenant, &server).await;
+        }
         let plan = self.target_plan(context.state)?;
         let ports = &plan
             .members
             .get(&member.id)
             .ok_or_else(|| permanent("the preflight missed a member"))?
             .ports;
-        let tenant = self.tenant(self.order.target).await?;
         let service = self.service(self.order.target).await?;
         let mut made = Vec::new();
         for (index, port) in ports.iter().enumerate() {
@@ -146,8 +149,7 @@ impl Failover {
                 made.push(found);
                 continue;
             }
-            // Only a repeated step can find something; the first one is spared the look.
-            if context.attempt > 1
+            if self.may_find(context)
                 && let Some(found) = self.port_of(&tenant, &new).await?
             {
                 made.push(found);
@@ -184,12 +186,15 @@ impl Failover {
     }
 
     pub(super) async fn boot(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
-        let found = match context.attempt > 1 {
+        let found = match self.may_find(context) {
             true => self.twin(member).await?,
             false => None,
         };
         let server_id = match found {
-            Some(server) => server.id,
+            Some(server) => {
+                self.start_adopted(&server).await?;
+                server.id
+            }
             None => self.create_twin(context, member).await?,
         };
         let what = format!("booting server '{}'", member.instance_name);
@@ -211,6 +216,15 @@ impl Failover {
         serde_json::to_value(ServerRecord { server_id }).or_fail()
     }
 
+    /// Whoever was found may have been stopped since he was made.
+    async fn start_adopted(&self, server: &Server) -> StepResult<()> {
+        if self.order.adopts.is_none() || server.status != "SHUTOFF" || server.task_state.is_some() {
+            return Ok(());
+        }
+        let tenant = self.tenant(self.order.target).await?;
+        self.world.cloud.start_server(&tenant, &server.id).await.or_fail()
+    }
+
     async fn create_twin(&self, context: &StepContext<'_>, member: &Member) -> StepResult<ServerId> {
         let world = &self.world;
         let plan = self.target_plan(context.state)?;
@@ -223,7 +237,7 @@ impl Failover {
         let tenant = self.tenant(self.order.target).await?;
         let user_data = self.user_data(member).await?;
         let mut metadata = original.server.metadata.clone();
-        metadata.insert(OPERATION_KEY.to_owned(), self.order.operation.to_string());
+        metadata.insert(OPERATION_KEY.to_owned(), self.order.maker().to_string());
         metadata.insert(MEMBER_KEY.to_owned(), member.id.to_string());
         metadata.insert(GROUP_KEY.to_owned(), self.order.group.to_string());
         metadata.insert(EPOCH_KEY.to_owned(), self.order.epoch.to_string());
@@ -283,7 +297,7 @@ impl Failover {
         let tenant = self.tenant(self.order.target).await?;
         let servers = self.world.cloud.servers(&tenant, false).await.or_fail()?;
         let is_ours = |server: &Server| {
-            server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
+            server.metadata.get(OPERATION_KEY) == Some(&self.order.maker().to_string())
                 && server.metadata.get(MEMBER_KEY) == Some(&member.id.to_string())
         };
         Ok(servers.into_iter().find(is_ours))
@@ -348,7 +362,10 @@ impl Failover {
         };
         let has: BTreeSet<&VolumeId> = server.volumes.iter().collect();
         let wanted = self.new_volumes(context, member)?;
-        if has != wanted.iter().collect() {
+        let wanted: BTreeSet<&VolumeId> = wanted.iter().collect();
+        // His user may have given him more since.
+        let adopted = self.adopted(context.state, member).is_some();
+        if has != wanted && !(adopted && has.is_superset(&wanted)) {
             return Err(permanent(format!(
                 "The new server '{name}' doesn't have its {} volumes attached.",
                 wanted.len()

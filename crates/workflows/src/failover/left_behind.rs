@@ -240,7 +240,7 @@ impl Failover {
     }
 
     async fn servers_left(&self, hand: &Hand, remnant: &Make<'_>) -> StepResult<Vec<Remnant>> {
-        let operation = self.order.operation.to_string();
+        let operation = self.order.maker().to_string();
         let servers = self.servers_by(hand).await;
         let servers = servers.during("looking for servers")?.into_iter();
         Ok(servers
@@ -252,7 +252,7 @@ impl Failover {
     /// A destroyed volume waits to be eradicated, and is gone as far as anybody can use it.
     async fn array_volumes_left(&self, remnant: &Make<'_>) -> StepResult<Vec<Remnant>> {
         let pair = self.pair().await?;
-        let operation = self.order.operation.to_string();
+        let operation = self.order.maker().to_string();
         let marked = self.world.array.marked_volumes(&pair.target, &operation).await;
         let marked = marked.or_fail().during("looking for volumes of the array")?;
         Ok(marked

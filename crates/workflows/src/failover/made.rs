@@ -45,7 +45,7 @@ impl Failover {
 
     /// The server that this operation made for a member.
     pub(super) async fn twin_by(&self, hand: &Hand, member: &Member) -> StepResult<Option<Server>> {
-        let operation = self.order.operation.to_string();
+        let operation = self.order.maker().to_string();
         let ask = async || {
             let mut servers = self.servers_by(hand).await?;
             servers.retain(|server| server.metadata.get(OPERATION_KEY) == Some(&operation));

@@ -13,6 +13,7 @@
 //! Fences stand before every create that a cloud would do twice: a clone's name is unique on the array, a
 //! managed volume has left that name, a port has its address and a boot volume serves one server only.
 
+mod adoption;
 mod facts;
 mod import;
 mod instances;
@@ -48,6 +49,8 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
+use self::adoption::LastLook;
+pub(crate) use self::adoption::flag;
 use self::facts::Recording;
 pub(crate) use self::facts::record;
 pub use self::left_behind::Remnant;
@@ -83,6 +86,7 @@ pub(crate) struct Failover {
     target_servers: Watch,
     passing_volumes: Shared<Volume>,
     made: Made,
+    looked_for_flag: LastLook,
     /// Kept from the inspection to the preflight.
     survey: Mutex<Option<Arc<Survey>>>,
     recording: Mutex<Option<Arc<Recording>>>,
@@ -116,6 +120,7 @@ impl Failover {
             target_servers: Watch::new(),
             passing_volumes: Shared::default(),
             made: Made::default(),
+            looked_for_flag: LastLook::default(),
             survey: Mutex::default(),
             recording: Mutex::default(),
             user_data: UserData::default(),
@@ -221,6 +226,7 @@ impl Failover {
         let (kind, which) = split(context.step);
         let unplanned = self.manner == Manner::Unplanned;
         match kind {
+            step::ADOPT => self.adopt_operation().await,
             step::RECEIPT => self.await_receipt(context).await,
             step::INSPECT if unplanned => self.recall().await,
             step::INSPECT => self.inspect().await,
@@ -270,14 +276,22 @@ impl Steps for Failover {
 
     async fn run(&self, context: StepContext<'_>) -> Result<Value, StepFailure> {
         match self.manner {
-            Manner::Planned => self.perform(&context).await,
+            Manner::Planned => {
+                self.check_not_superseded(&context).await?;
+                self.perform(&context).await
+            }
             Manner::Unplanned => self.perform_for_member(&context).await,
         }
     }
 
     async fn undo(&self, context: StepContext<'_>) -> Result<(), StepFailure> {
+        self.check_not_superseded(&context).await?;
+        if self.is_of_adopted(&context) {
+            return Ok(());
+        }
         let (kind, which) = split(context.step);
         match kind {
+            step::ADOPT => self.give_operation_back().await,
             "stop-server" => self.start_again(&context, self.member(which)?).await,
             step::SNAPSHOT => self.remove_snapshot().await,
             step::FENCE if self.manner == Manner::Unplanned => self.unfence_target().await,

@@ -27,7 +27,7 @@ pub(super) fn disks(order: &FailoverOrder) -> impl Iterator<Item = Disk<'_>> {
 
 /// The suffix of the last group snapshot.
 pub(super) fn suffix(order: &FailoverOrder) -> String {
-    format!("dr-{}", order.operation.short())
+    format!("dr-{}", order.maker().short())
 }
 
 /// The first name of a clone, before Cinder gives it its own.
@@ -40,12 +40,12 @@ pub(super) fn clone_name(order: &FailoverOrder, disk: Disk<'_>) -> String {
         .filter(char::is_ascii_alphanumeric)
         .take(8)
         .collect();
-    format!("dr-{}-{}-{volume}", order.operation.short(), disk.index)
+    format!("dr-{}-{}-{volume}", order.maker().short(), disk.index)
 }
 
 pub(super) fn mark(order: &FailoverOrder, disk: Disk<'_>) -> Mark {
     Mark {
-        operation: order.operation.to_string(),
+        operation: order.maker().to_string(),
         member: disk.member.id.to_string(),
         volume: disk.volume.volume_id.to_string(),
     }
@@ -53,7 +53,7 @@ pub(super) fn mark(order: &FailoverOrder, disk: Disk<'_>) -> Mark {
 
 /// What the description of everything that an operation makes begins with.
 pub(super) fn operation_mark(order: &FailoverOrder) -> String {
-    format!("dr_operation_id={} ", order.operation)
+    format!("dr_operation_id={} ", order.maker())
 }
 
 /// The same, for one member.
@@ -68,7 +68,7 @@ pub(super) fn volume_description(order: &FailoverOrder, disk: Disk<'_>) -> Strin
 
 /// What the names of an operation's transfers begin with.
 pub(super) fn transfer_prefix(order: &FailoverOrder) -> String {
-    format!("dr-{}-", order.operation.short())
+    format!("dr-{}-", order.maker().short())
 }
 
 /// What the description of a port says.
@@ -88,6 +88,7 @@ pub(super) mod step {
     use super::{Disk, Member};
 
     pub(crate) const RECEIPT: &str = "await-receipt";
+    pub(crate) const ADOPT: &str = "adopt-operation";
     pub(crate) const INSPECT: &str = "inspect";
     pub(crate) const PREFLIGHT: &str = "preflight";
     pub(crate) const SNAPSHOT: &str = "final-snapshot";

@@ -46,9 +46,12 @@ impl Failover {
     /// Everything that bears the operation's marks, and that it didn't make for good.
     pub(crate) async fn orphans(&self, state: &State) -> StepResult<Vec<Remnant>> {
         let site = self.world.directory.site(self.order.target).await.or_fail()?;
+        if state.is_superseded() {
+            return Ok(Vec::new());
+        }
         let adopted = match state.ended() {
             None => return Err(permanent("the operation is still at work")),
-            Some(SagaOutcome::Completed) => self.adopted(state)?,
+            Some(SagaOutcome::Completed) => self.made_for_good(state)?,
             Some(_) => Adopted::default(),
         };
         let mut found = self.remnants(state, &site.name).await?;
@@ -56,7 +59,7 @@ impl Failover {
         Ok(found)
     }
 
-    fn adopted(&self, state: &State) -> StepResult<Adopted> {
+    fn made_for_good(&self, state: &State) -> StepResult<Adopted> {
         let mut adopted = Adopted::default();
         for member in &self.order.members {
             if self.is_missing(state, member)? {

@@ -38,7 +38,7 @@ pub(super) fn given_up_at(state: &State, step: &str) -> Option<String> {
 
 impl Failover {
     /// The member that a step is about; `None` where it is about all.
-    fn member_of(&self, step: &str) -> Option<&Member> {
+    pub(super) fn member_of(&self, step: &str) -> Option<&Member> {
         match split(step) {
             ("clone-volume" | "import-volume" | "hand-over-volume", which) => {
                 self.disk(which).ok().map(|disk| disk.member)
@@ -53,12 +53,16 @@ impl Failover {
         if self.manner == Manner::Planned {
             return None;
         }
-        if let Ok(plan) = self.target_plan(state)
+        // Whose server is there needs no plan and no snapshot.
+        let adopted = self.adopted(state, member).is_some();
+        if !adopted
+            && let Ok(plan) = self.target_plan(state)
             && let Some(reason) = plan.blocked.get(&member.id)
         {
             return Some(reason.clone());
         }
-        if let Ok(choice) = recorded::<Choice>(state, step::CHOICE)
+        if !adopted
+            && let Ok(choice) = recorded::<Choice>(state, step::CHOICE)
             && let Some(reason) = choice.lost.get(&member.id)
         {
             return Some(reason.clone());
@@ -141,7 +145,8 @@ impl Failover {
     /// Takes away what was made for a member that isn't there: the next try begins from nothing.
     pub(super) async fn clear(&self, context: &StepContext<'_>, member: &Member) -> StepResult<Value> {
         let committed: Committed = recorded(context.state, step::COMMIT)?;
-        if committed.active.contains(&member.id) {
+        // One that was found here may hold what nobody else has.
+        if committed.active.contains(&member.id) || self.adopted(context.state, member).is_some() {
             return Ok(Value::Null);
         }
         self.delete_server(context, member).await?;

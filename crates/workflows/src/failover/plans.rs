@@ -52,7 +52,13 @@ pub(crate) fn planned(options: &Options, order: &FailoverOrder) -> Result<Dag, D
 
 /// Fence first, then choose among what has come over. Nothing asks the other site.
 pub(crate) fn unplanned(options: &Options, order: &FailoverOrder) -> Result<Dag, DagError> {
-    let mut nodes = vec![compensatable(step::INSPECT, &[], PREPARE)];
+    let mut nodes = Vec::new();
+    let mut before = Vec::new();
+    if order.adopts.is_some() {
+        nodes.push(compensatable(step::ADOPT, &[], PREPARE));
+        before.push(step::ADOPT);
+    }
+    nodes.push(compensatable(step::INSPECT, &before, PREPARE));
     inspections(order, &mut nodes);
     nodes.push(compensatable(step::FENCE, &[step::PREFLIGHT], STORAGE));
     nodes.push(compensatable(step::CHOICE, &[step::FENCE], STORAGE));

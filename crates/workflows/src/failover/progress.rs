@@ -113,6 +113,9 @@ impl Failover {
 
     /// What went wrong, and who has to do what where the operation doesn't go on by itself.
     fn trouble(&self, state: &State) -> Option<String> {
+        if state.is_superseded() {
+            return state.abandoned().map(str::to_owned);
+        }
         let first = state.first_error().map(|(_, message)| message.to_owned());
         let Some(stuck) = state.waiting_for_operator() else {
             return first;

@@ -45,8 +45,9 @@ impl<K: Eq + Hash, T: Clone> Kept<K, T> {
         {
             return Ok(known.clone());
         }
+        let begun = Instant::now();
         let known = look().await?;
-        kept.insert(key, (Instant::now(), known.clone()));
+        kept.insert(key, (begun, known.clone()));
         Ok(known)
     }
 }

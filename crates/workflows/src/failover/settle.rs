@@ -56,7 +56,8 @@ impl Failover {
         let stands = state
             .step(step::COMMIT)
             .is_some_and(|commit| commit.phase == StepPhase::Done);
-        let left_behind = match stands {
+        // Nor are they where another operation goes on with them.
+        let left_behind = match stands || state.is_superseded() {
             true => None,
             false => Some(self.look_for_remnants(state).await),
         };
@@ -64,10 +65,13 @@ impl Failover {
             outcome,
             moved,
             told: left_behind.as_ref().and_then(LeftBehind::told),
-            reason: state.first_error().map(|(_, message)| message.to_owned()),
+            reason: match state.is_superseded() {
+                true => state.abandoned().map(str::to_owned),
+                false => state.first_error().map(|(_, message)| message.to_owned()),
+            },
             now: self.world.clock.now(),
         };
-        if self.manner == Manner::Unplanned && end.moved.is_some() {
+        if (self.manner == Manner::Unplanned && end.moved.is_some()) || state.is_superseded() {
             self.begin_fence().await?;
         }
         self.world
@@ -134,7 +138,8 @@ impl Failover {
             return Ok(false);
         }
         if let Some(moved) = &end.moved {
-            protocol::take_over(group, self.order.operation, end.outcome, self.there(), end.now);
+            let (operation, adopts) = (self.order.operation, self.order.adopts);
+            protocol::take_over(group, operation, adopts, end.outcome, self.there(), end.now);
             replace_members(group, moved);
             for member in &self.order.members {
                 match moved.given_up.get(&member.id) {
@@ -152,6 +157,8 @@ impl Failover {
             .iter()
             .any(|member| group.member_status(member.id) == MemberStatus::Error);
         let next = match end.outcome {
+            // What the other site had begun is as it was before.
+            _ if group.document.open_intent().is_some() => GroupStatus::FailingOver,
             Outcome::Abandoned => GroupStatus::Error,
             _ if here && missing => GroupStatus::FailedOverPartial,
             _ => group.resting_status(),

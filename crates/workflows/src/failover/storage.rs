@@ -120,7 +120,7 @@ impl Failover {
         let (suffix, volume) = (self.replica_suffix(context)?, &disk.volume.array_name);
         let (name, mark) = (clone_name(&self.order, disk), mark(&self.order, disk));
         self.still_ours(context).await?;
-        let made = if context.attempt > 1 {
+        let made = if self.may_find(context) {
             // A clone that Cinder has taken over already has left its first name.
             if self.imported(disk).await?.is_some() {
                 return Ok(Value::Null);
@@ -170,8 +170,12 @@ impl Failover {
     ) -> StepResult<Value> {
         let group = self.group().await?;
         // Whoever was given up on the way may still be the service's, and Cinder would refuse all for his sake.
-        let given_up = |member| wanted && self.given_up(context.state, member).is_some();
-        let members = self.order.members.iter().filter(|member| !given_up(*member));
+        // What was found stays where it is.
+        let passed_over = |member| match wanted {
+            true => self.given_up(context.state, member).is_some(),
+            false => self.adopted(context.state, member).is_some(),
+        };
+        let members = self.order.members.iter().filter(|member| !passed_over(*member));
         let volumes: Vec<VolumeId> = members
             .flat_map(|member| self.disks_of(member))
             .filter_map(|disk| recorded::<VolumeRecord>(context.state, &step::import(disk)).ok())

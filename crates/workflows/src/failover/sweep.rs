@@ -95,7 +95,7 @@ impl Failover {
         let adopted: ServerRecord = recorded(context.state, &step::boot(member))?;
         let tenant = self.tenant(self.order.target).await?;
         for server in self.world.cloud.servers(&tenant, false).await.or_fail()? {
-            let ours = server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
+            let ours = server.metadata.get(OPERATION_KEY) == Some(&self.order.maker().to_string())
                 && server.metadata.get(MEMBER_KEY) == Some(&member.id.to_string());
             if ours && server.id != adopted.server_id {
                 self.world

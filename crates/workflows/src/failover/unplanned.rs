@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::Failover;
 use super::facts::{Inspected, Recording, facts_of};
-use super::names::disks;
+use super::names::{disks, suffix};
 use super::preflight::{Findings, Looked, found};
 use super::trouble::no_snapshot;
 use crate::failure::{OrFail, StepResult, permanent};
@@ -67,6 +67,7 @@ impl Failover {
         let inspected = Inspected {
             facts: facts.cloned(),
             findings: Vec::new(),
+            adopted: self.find_adopted(member).await?,
         };
         serde_json::to_value(inspected).or_fail()
     }
@@ -142,8 +143,22 @@ impl Failover {
             .collect();
         let array = self.target_array().await;
         let choice =
-            choose(&replicas, &wanted, &array).ok_or_else(|| permanent(self.nothing_to_choose(&array)))?;
+            self.chosen_before(&replicas).or_else(|| choose(&replicas, &wanted, &array)).ok_or_else(|| permanent(self.nothing_to_choose(&array)))?;
         serde_json::to_value(choice).or_fail()
+    }
+
+    /// The last snapshot of the operation that is carried on, which holds all that was ever written: its servers were
+    /// stopped before. Nothing newer comes from that site, and its clones are of this one.
+    fn chosen_before(&self, replicas: &[Replica]) -> Option<Choice> {
+        self.order.adopts?;
+        let suffix = suffix(&self.order);
+        let complete = replicas.iter().filter(|replica| replica.is_complete());
+        let newest = complete.max_by_key(|replica| replica.created)?;
+        (newest.suffix == suffix).then(|| Choice {
+            suffix,
+            created: newest.created,
+            lost: BTreeMap::new(),
+        })
     }
 
     /// Why no snapshot will do.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{hold_array, hold_servers};
 use crate::Workflows;
+use crate::failover::flag;
 use crate::failure::{OrFail, StepResult};
 use crate::rounds::{Round, go_round};
 use crate::world::World;
@@ -59,9 +60,35 @@ impl Fencer {
             }
             world.replicate_back(group, here, &fence.replaced).await?;
         }
+        if let Some(group) = group
+            && !self.release_adopted(group, fence).await?
+        {
+            return Ok(());
+        }
         // Else the other site does that, or the group has moved on.
         fence.replicated_back_at = Some(world.clock.now());
         Ok(())
+    }
+
+    /// The lost site's engine may go on with an operation that was carried on here, for as long as that site hasn't heard of
+    /// the takeover: till then the flag stays up.
+    async fn release_adopted(&self, group: &Group, fence: &Fence) -> StepResult<bool> {
+        let world = &self.world;
+        let here = world.directory.local();
+        let mut moves = group.document.intents.iter();
+        let adopted = moves.find(|intent| intent.reserved_epoch == fence.epoch);
+        let Some(operation) = adopted.and_then(|intent| intent.adopts) else {
+            return Ok(true);
+        };
+        if fence.site_id == here {
+            return Ok(true);
+        }
+        if group.sync.peer.is_none_or(|told| told.epoch < fence.epoch) {
+            return Ok(false);
+        }
+        let array = world.directory.array(group, here).await.or_fail()?;
+        world.array.lower_flag(&array, &flag(operation)).await.or_fail()?;
+        Ok(true)
     }
 
     async fn note(&self, before: &Fence, after: &Fence) {

@@ -402,6 +402,7 @@ impl Lab {
             kind: OperationKind::Failover,
             reserved_epoch: epoch,
             state: IntentState::Open,
+            adopts: None,
         });
         group.set_status(GroupStatus::FailingOver, None).unwrap();
         group.sync.status = SyncStatus::Synced;
@@ -437,6 +438,7 @@ impl Lab {
             replication_interval_seconds: 300,
             mappings: Mappings::default(),
             epoch,
+            adopts: None,
         });
         let (kind, version, params) = work.into_parts().unwrap();
         let saga = NewSaga {

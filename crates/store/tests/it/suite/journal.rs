@@ -254,6 +254,7 @@ pub async fn every_event_comes_back(store: Arc<dyn Store>) {
         },
         Event::Abandoned {
             reason: "enough".to_owned(),
+            superseded: true,
         },
         Event::Ended {
             outcome: SagaOutcome::Abandoned,

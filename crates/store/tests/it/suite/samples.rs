@@ -121,6 +121,7 @@ pub fn group((here, there): (SiteId, SiteId), owner: &str, name: &str) -> Group 
                 kind: OperationKind::Failover,
                 reserved_epoch: 2,
                 state: IntentState::Closed(Outcome::RolledBack),
+                adopts: None,
             }],
             failover_count: 3,
             modified_at: now(),

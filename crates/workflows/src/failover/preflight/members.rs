@@ -212,6 +212,6 @@ impl Failover {
 
     /// Made by this operation, before a crash.
     fn is_ours(&self, server: &Server) -> bool {
-        server.metadata.get(OPERATION_KEY) == Some(&self.order.operation.to_string())
+        server.metadata.get(OPERATION_KEY) == Some(&self.order.maker().to_string())
     }
 }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use protector_domain::{Check, Finding, Group, Preflight, ProjectId, Severity, SiteId, Work};
 use protector_ports::Preflights;
 use protector_ports::cloud::{Access, Flavor, Network, SecurityGroup, Subnet};
-use protector_saga::{DagError, FailureClass, StepContext};
+use protector_saga::{DagError, FailureClass, State, StepContext};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -59,7 +59,7 @@ impl Failover {
         };
         match self.manner {
             // In need as many are brought up as there is room for; each create tells for itself.
-            Manner::Unplanned => self.block(&mut plan, &findings)?,
+            Manner::Unplanned => self.block(context.state, &mut plan, &findings)?,
             Manner::Planned => {
                 let looked = self.check_room(&target, &plan).await;
                 findings.note(looked)?;
@@ -71,7 +71,7 @@ impl Failover {
     }
 
     /// Nobody waits for one who can't be brought up; what holds up everybody ends it.
-    fn block(&self, plan: &mut TargetPlan, findings: &Findings) -> StepResult<()> {
+    fn block(&self, state: &State, plan: &mut TargetPlan, findings: &Findings) -> StepResult<()> {
         for finding in findings.blockers() {
             match &finding.member {
                 None => return findings.refuse(),
@@ -81,7 +81,8 @@ impl Failover {
                 }
             }
         }
-        match plan.members.is_empty() {
+        let mut members = self.order.members.iter();
+        match plan.members.is_empty() && !members.any(|member| self.adopted(state, member).is_some()) {
             true => findings.refuse(),
             false => Ok(()),
         }
