@@ -136,7 +136,11 @@ impl Scene {
 
     /// Everything that was written before the server stopped is on the disks.
     async fn nothing_is_lost(&self) -> Result<()> {
-        let servers = self.pair.there.listed("compute", "/servers/detail", "servers").await?;
+        let servers = self
+            .pair
+            .there
+            .listed("compute", "/servers/detail", "servers")
+            .await?;
         let server = servers[0]["id"].as_str().context("no server")?;
         for device in self.stack.simulation.devices("site-b", server).await? {
             let read = self.stack.simulation.read("site-b", server, &device).await?;
@@ -149,7 +153,8 @@ impl Scene {
     async fn flags(&self) -> Result<usize> {
         let array = self.stack.simulation.array_state("fa-b").await?;
         let groups = array["groups"].as_array().into_iter().flatten();
-        let up = |group: &&Value| group["name"].to_string().contains("taken-over") && group["destroyed"] == false;
+        let up =
+            |group: &&Value| group["name"].to_string().contains("taken-over") && group["destroyed"] == false;
         Ok(groups.filter(up).count())
     }
 
@@ -196,12 +201,16 @@ async fn carried_on(place: &str, loss: Loss) -> Result<()> {
     scene.bring_back(loss).await?;
     let own = scene.operation(|now| !now["outcome"].is_null()).await?;
     // One that was past its point of no return has come to the same end.
-    let committed = ["lock-old-server", "reverse-replication"].iter().any(|step| place.starts_with(step))
+    let committed = ["lock-old-server", "reverse-replication"]
+        .iter()
+        .any(|step| place.starts_with(step))
         || place.starts_with("commit@after");
     if !committed {
         ensure!(
             own["outcome"] == "abandoned"
-                && own["error_message"].to_string().contains("has taken the protection group over"),
+                && own["error_message"]
+                    .to_string()
+                    .contains("has taken the protection group over"),
             "{own:#}"
         );
     }
@@ -211,7 +220,12 @@ async fn carried_on(place: &str, loss: Loss) -> Result<()> {
     let path = format!("/protection-groups/{}", scene.group.id);
     let seen = async |session: &crate::harness::Session| -> Result<Value> {
         let shown = session.get(&path).await?["protection_group"].clone();
-        Ok(json!([shown["epoch"], shown["version"], shown["current_primary_site"], shown["status"]]))
+        Ok(json!([
+            shown["epoch"],
+            shown["version"],
+            shown["current_primary_site"],
+            shown["status"]
+        ]))
     };
     let (here, there) = (seen(&scene.pair.here).await?, seen(&scene.pair.there).await?);
     ensure!(here == there && here[2] == "site-b", "{here} and {there}");
@@ -252,11 +266,26 @@ async fn everywhere(places: Vec<String>, loss: Loss) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o2_a_planned_failover_of_a_site_that_dies_anywhere_in_it_is_carried_on() -> Result<()> {
-    everywhere(STEPS.iter().map(|step| format!("{step}@after-call")).collect(), Loss::Dead).await
+    everywhere(
+        STEPS.iter().map(|step| format!("{step}@after-call")).collect(),
+        Loss::Dead,
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o2_an_engine_that_was_frozen_leaves_what_was_carried_on_alone() -> Result<()> {
-    let steps = ["clone-volume/0", "import-volume/0", "hand-over-volume/1", "create-ports", "boot-server", "commit"];
-    everywhere(steps.iter().map(|step| format!("{step}@before-call")).collect(), Loss::Frozen).await
+    let steps = [
+        "clone-volume/0",
+        "import-volume/0",
+        "hand-over-volume/1",
+        "create-ports",
+        "boot-server",
+        "commit",
+    ];
+    everywhere(
+        steps.iter().map(|step| format!("{step}@before-call")).collect(),
+        Loss::Frozen,
+    )
+    .await
 }

@@ -6,8 +6,8 @@
 
 use protector_domain::protocol::Refusal;
 use protector_domain::{
-    FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation,
-    OperationId, OperationStatus, Policy, SiteId, Work, protocol,
+    FailoverOrder, Group, GroupId, GroupStatus, Mappings, Member, MemberStatus, Operation, OperationId,
+    OperationStatus, Policy, SiteId, Work, protocol,
 };
 use protector_ports::Directory;
 use protector_ports::store::{Along, OperationFilter, Page};

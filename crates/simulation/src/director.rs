@@ -414,7 +414,7 @@ impl Plot {
             }
             if let Some(Stage::Disaster) = self.stages.front()
                 && !sim.world.dead[0]
-                && sim.chance.in_a_million(2_000)
+                && sim.chance.in_a_million(20_000)
             {
                 sim.kill_first_site();
             }

@@ -1,5 +1,6 @@
 //! What users ask for, written into a database as the service writes it: one change, its saga and its row together.
 
+use protector_domain::protocol::{self, Refusal};
 use protector_domain::*;
 use protector_ports::store::Along;
 use protector_saga::NewSaga;
@@ -140,20 +141,19 @@ impl Sim {
     pub fn take_over(&mut self, group: GroupId) -> Option<OperationId> {
         let mut found = self.ready(1, group)?;
         let document = &found.document;
-        let elsewhere = document.current_primary_site_id == site_id(0);
-        if document.open_intent().is_some() || document.members.is_empty() || found.status.is_in_transit() {
+        if document.members.is_empty() {
             return None;
         }
         let partial = found.status == GroupStatus::FailedOverPartial;
-        if !elsewhere && !partial {
-            return None;
-        }
-        let reserved = document.intents.iter().map(|intent| intent.reserved_epoch).max();
-        let epoch = match elsewhere {
-            true => reserved.unwrap_or(0).max(document.stamp.epoch) + 1,
-            false => document.stamp.epoch,
+        let (epoch, adopts) = match protocol::may_take_over(&found, site_id(1)) {
+            Ok(announced) => (protocol::next_epoch(document), announced),
+            Err(Refusal::Here) if partial => (document.stamp.epoch, protocol::carried_on(document)),
+            Err(_) => return None,
         };
-        let mut order = self.order(&found, 0, epoch)?;
+        let mut order = FailoverOrder {
+            adopts,
+            ..self.order(&found, 0, epoch)?
+        };
         if partial {
             order
                 .members
@@ -166,7 +166,11 @@ impl Sim {
         if !self.is_prepared(group) || self.books.ungrouped.contains(&(1, group)) {
             self.books.excuse(SagaId(operation.0));
         }
+        let adopts = order.adopts.is_some();
         let begun = self.write(1, &found, Work::UnplannedFailover(order), operation.0, Some(&row));
+        if begun && adopts {
+            self.books.count("adoptions");
+        }
         begun.then_some(operation)
     }
 

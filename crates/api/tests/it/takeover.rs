@@ -208,20 +208,6 @@ async fn what_can_not_be_taken_over_is_refused_with_the_reason() {
     pair.refuses(&group, "doesn't hold the token of its own array")
         .await;
 
-    let mut group = pair.group();
-    let announced = OperationId(Uuid::new_v4());
-    group.status = GroupStatus::FailingOver;
-    group.document.open(Intent {
-        operation_id: announced,
-        kind: OperationKind::Failover,
-        reserved_epoch: 2,
-        state: IntentState::Open,
-        adopts: None,
-    });
-    pair.keep(&group).await;
-    let message = pair.refuses(&group, "nothing was changed").await;
-    assert!(message.contains(&announced.to_string()), "{message}");
-
     for status in [
         GroupStatus::Creating,
         GroupStatus::Deleting,
@@ -235,6 +221,31 @@ async fn what_can_not_be_taken_over_is_refused_with_the_reason() {
 
     let rows = pair.site.get("tenant", "/v1/p1/operations").await.ok(200);
     assert_eq!(rows, json!({"operations": []}));
+    pair.quiet().await;
+}
+
+/// The other site was moving the group here when it was lost.
+#[tokio::test]
+async fn an_announced_operation_is_carried_on() {
+    let pair = pair().await;
+    let mut group = pair.group();
+    let announced = OperationId(Uuid::new_v4());
+    group.status = GroupStatus::FailingOver;
+    group.document.open(Intent {
+        operation_id: announced,
+        kind: OperationKind::Failover,
+        reserved_epoch: 2,
+        state: IntentState::Open,
+        adopts: None,
+    });
+    pair.keep(&group).await;
+    pair.act(&group).await.ok(202);
+    let order = pair.order(&group).await;
+    assert_eq!((order.adopts, order.epoch), (Some(announced), 3));
+    assert_eq!(order.maker(), announced);
+    // Once.
+    let message = pair.act(&group).await.fault("conflictingRequest", 409);
+    assert!(message.contains(&order.operation.to_string()), "{message}");
     pair.quiet().await;
 }
 

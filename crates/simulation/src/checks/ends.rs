@@ -1,5 +1,7 @@
 //! How an operation ended, against what there is: nothing lost, nothing doubled, nothing left behind.
 
+use std::collections::BTreeMap;
+
 use protector_domain::{FailoverOrder, GroupStatus, Member, OperationStatus, SagaId, Work};
 use protector_saga::{SagaOutcome, StepKind};
 
@@ -202,14 +204,19 @@ impl Sim {
     fn left_of(&self, order: &FailoverOrder, member: &Member) -> Option<String> {
         let target = side_of(order.target);
         let cloud = &self.world.clouds[target];
-        let mark = format!("dr_operation_id={} dr_member_id={} ", order.operation, member.id);
-        let (operation, id) = (order.operation.to_string(), member.id.to_string());
+        let mark = format!("dr_operation_id={} dr_member_id={} ", order.maker(), member.id);
+        let (operation, id) = (order.maker().to_string(), member.id.to_string());
+        let is_its = |of: &BTreeMap<String, String>| {
+            of.get("dr_operation_id") == Some(&operation) && of.get("dr_member_id") == Some(&id)
+        };
+        // One that was found, and what it has, stays whatever comes of it.
+        let mut servers = cloud.servers.values();
+        if order.adopts.is_some() && servers.any(|machine| is_its(&machine.server.metadata)) {
+            return None;
+        }
         for machine in cloud.servers.values() {
             let of = &machine.server.metadata;
-            if of.get("dr_operation_id") == Some(&operation)
-                && of.get("dr_member_id") == Some(&id)
-                && !self.is_late(machine.server.id.as_str())
-            {
+            if is_its(of) && !self.is_late(machine.server.id.as_str()) {
                 return Some(format!("server {} is left", machine.server.id));
             }
         }

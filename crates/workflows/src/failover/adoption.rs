@@ -143,12 +143,19 @@ impl Failover {
     async fn look_for_flag(&self) -> bool {
         let look = async {
             let array = &self.pair().await?.target;
-            self.world.array.is_flag_up(array, &flag(self.order.operation)).await.or_fail()
+            self.world
+                .array
+                .is_flag_up(array, &flag(self.order.operation))
+                .await
+                .or_fail()
         };
         match tokio::time::timeout(PATIENCE, look).await {
             Ok(Ok(up)) => up,
             Ok(Err(failure)) => {
-                tracing::debug!(reason = failure.message, "whether the operation was taken over can't be looked for now");
+                tracing::debug!(
+                    reason = failure.message,
+                    "whether the operation was taken over can't be looked for now"
+                );
                 false
             }
             Err(_) => false,

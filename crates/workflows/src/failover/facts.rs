@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use protector_domain::{Check, Finding, Group, Member, MemberId, MemberVolume, ProjectId, ServerId, SiteId, VolumeId};
+use protector_domain::{
+    Check, Finding, Group, Member, MemberId, MemberVolume, ProjectId, ServerId, SiteId, VolumeId,
+};
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::store::FactsAbout;
 use serde::{Deserialize, Serialize};

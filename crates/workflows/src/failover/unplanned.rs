@@ -142,8 +142,10 @@ impl Failover {
             .filter(|member| facts_of(context.state, member).is_ok())
             .collect();
         let array = self.target_array().await;
-        let choice =
-            self.chosen_before(&replicas).or_else(|| choose(&replicas, &wanted, &array)).ok_or_else(|| permanent(self.nothing_to_choose(&array)))?;
+        let choice = self
+            .chosen_before(&replicas)
+            .or_else(|| choose(&replicas, &wanted, &array))
+            .ok_or_else(|| permanent(self.nothing_to_choose(&array)))?;
         serde_json::to_value(choice).or_fail()
     }
 
