@@ -125,6 +125,13 @@ pub const SUITES: &[Suite] = &[
         run: || xtask("simulation", 40, &["simulate", "--seeds", "10000"]),
     },
     Suite {
+        name: "model",
+        exists: &["crates/model"],
+        real: false,
+        release: false,
+        run: || xtask("model", 10, &["model"]),
+    },
+    Suite {
         name: "simulator-openstack",
         exists: &["crates/sim/checks/openstack_client.py"],
         real: false,

@@ -255,10 +255,17 @@ pub fn carried_on(document: &Document) -> Option<OperationId> {
         .adopts
 }
 
-/// The epoch that a site begins which takes the group over: behind every one that it knows to be used or reserved.
-pub fn next_epoch(document: &Document) -> u64 {
+/// The epoch that a site begins which takes the group over: behind every one that it knows to be used or reserved. The
+/// site where the group was made takes odd ones and the other one even ones, so two that each take it over from the
+/// other never begin the same.
+pub fn next_epoch(document: &Document, here: SiteId) -> u64 {
     let reserved = document.intents.iter().map(|intent| intent.reserved_epoch);
-    reserved.max().unwrap_or(0).max(document.stamp.epoch) + 1
+    let next = reserved.max().unwrap_or(0).max(document.stamp.epoch) + 1;
+    let is_odd = document.primary_site.id == here;
+    match (next % 2 == 1) == is_odd {
+        true => next,
+        false => next + 1,
+    }
 }
 
 /// Writes down that a site has taken the group over. Nothing told of it before. What the other site had announced, and

@@ -135,7 +135,7 @@ impl Protocol {
         let adopts = protocol::may_take_over(copy, side.id()).ok()?;
         let moved = Move {
             to: side.id(),
-            epoch: protocol::next_epoch(&copy.document),
+            epoch: protocol::next_epoch(&copy.document, side.id()),
         };
         let id = operation(copy);
         copy.set_status(GroupStatus::FailingOver, None).ok()?;

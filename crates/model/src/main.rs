@@ -26,7 +26,7 @@ struct Options {
 }
 
 /// What is done at most in one history, and with how many groups.
-const SCOPES: [(&str, Protocol); 3] = [
+const SCOPES: [(&str, Protocol); 4] = [
     (
         "edits",
         Protocol {
@@ -43,6 +43,15 @@ const SCOPES: [(&str, Protocol); 3] = [
             edits: 2,
             plans: 1,
             takeovers: 1,
+        },
+    ),
+    (
+        "back and forth",
+        Protocol {
+            groups: 1,
+            edits: 1,
+            plans: 1,
+            takeovers: 2,
         },
     ),
     (

@@ -143,7 +143,7 @@ impl Service {
         if document.current_primary_site_id != here {
             return Ok(Takeover {
                 members: document.members.clone(),
-                epoch: protocol::next_epoch(document),
+                epoch: protocol::next_epoch(document, here),
                 adopts: announced,
             });
         }

@@ -136,7 +136,7 @@ async fn the_survivor_begins_alone() {
         assert_eq!(order.operation.to_string(), operation["id"].as_str().unwrap());
         assert_eq!((order.source, order.target), (pair.peer, pair.site.id));
         assert_eq!(order.members, group.document.members);
-        assert_eq!(order.epoch, 5);
+        assert_eq!(order.epoch, 6);
         assert_eq!(order.array_group, "pg");
         assert_eq!(order.replication_interval_seconds, 600);
         assert_eq!(order.mappings.networks["a"], "c");
@@ -241,7 +241,7 @@ async fn an_announced_operation_is_carried_on() {
     pair.keep(&group).await;
     pair.act(&group).await.ok(202);
     let order = pair.order(&group).await;
-    assert_eq!((order.adopts, order.epoch), (Some(announced), 3));
+    assert_eq!((order.adopts, order.epoch), (Some(announced), 4));
     assert_eq!(order.maker(), announced);
     // Once.
     let message = pair.act(&group).await.fault("conflictingRequest", 409);
