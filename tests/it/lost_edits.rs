@@ -180,17 +180,18 @@ async fn t3_a_member_that_was_added_and_lost_is_named_with_its_server() -> Resul
     assert_eq!(member["volumes"].as_array().map(Vec::len), Some(2), "{member:#}");
     assert_eq!(returned.both().await?["member_count"], 1);
     // It ran where the group doesn't any more, so it is held there like the others.
-    let servers = returned
-        .pair
-        .here
-        .listed("compute", "/servers/detail", "servers")
-        .await?;
-    assert_eq!(names(&servers), ["late", "web-0"]);
-    let mut held = servers.iter();
-    ensure!(
-        held.all(|server| server["status"] == "SHUTOFF" && server["locked"] == true),
-        "{servers:#?}"
-    );
+    let here = &returned.pair.here;
+    let held = |server: &Value| server["status"] == "SHUTOFF" && server["locked"] == true;
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let servers = here.listed("compute", "/servers/detail", "servers").await?;
+        assert_eq!(names(&servers), ["late", "web-0"]);
+        if servers.iter().all(held) {
+            break;
+        }
+        ensure!(Instant::now() < end, "a server runs on");
+        sleep(Duration::from_millis(100)).await;
+    }
     returned.stack.nobody_panicked()
 }
 
