@@ -298,7 +298,19 @@ impl Change {
                     false => Standing::Overwritten,
                 }
             }
-            Self::Operation { intent } => there_if(now.intents.contains(intent)),
+            Self::Operation { intent } => {
+                let mut known = now.intents.iter();
+                match known.find(|one| one.operation_id == intent.operation_id) {
+                    Some(one) if one == intent => Standing::There,
+                    // Announced, as it was before it ended; or as if it had never been.
+                    Some(Intent {
+                        state: IntentState::Open,
+                        ..
+                    })
+                    | None => Standing::Missing,
+                    Some(_) => Standing::Overwritten,
+                }
+            }
             Self::Primary { from, to } => standing(&now.current_primary_site_id, &from.id, &to.id),
             Self::Other { .. } => Standing::Missing,
         }

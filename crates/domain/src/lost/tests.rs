@@ -178,10 +178,12 @@ fn an_operation_is_told_with_how_far_it_was() {
             "the group runs at site-b".to_owned()
         ]
     );
-    assert_eq!(
-        standings(&edit, &taken_over()),
-        [Standing::Missing, Standing::There]
-    );
+    let mut now = taken_over();
+    assert_eq!(standings(&edit, &now), [Standing::Missing, Standing::There]);
+    // The survivor ended it in its own way.
+    now.intents = edit.document.intents.clone();
+    now.intents[0].state = IntentState::Closed(crate::Outcome::Abandoned);
+    assert_eq!(standings(&edit, &now), [Standing::Overwritten, Standing::There]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ import datetime
 from osc_lib import exceptions as osc_exc
 
 from protectorclient import exceptions
+from protectorclient import lost
 from protectorclient.osc import columns
 from protectorclient.osc import common
 from protectorclient.osc import formatters
@@ -112,9 +113,10 @@ class SyncLog(common.Lister):
         again = [(row['epoch'], row['version']) for row in rows
                  if row['event'] == 'reapplied']
         for row in rows:
-            edit = row.get('lost_edit')
-            if (edit and edit.get('changes') and
-                    (row['epoch'], row['version']) not in again):
+            edit = row.get('lost_edit') or {}
+            if ((row['epoch'], row['version']) not in again and
+                    any(change['standing'] != lost.THERE
+                        for change in edit.get('changes') or ())):
                 self.tell(
                     'Edit %s was lost in a takeover. To apply it again:\n'
                     'openstack protector protection-group sync-reapply %s '
