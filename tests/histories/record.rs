@@ -159,6 +159,39 @@ pub struct Line {
     pub event: String,
     pub stamp: Option<Stamp>,
     pub message: String,
+    /// The marks that it keeps of an edit that was lost.
+    pub lost: Vec<String>,
+}
+
+impl Line {
+    pub fn read(line: &Value) -> Line {
+        let changes = line["lost_edit"]["changes"].as_array();
+        Line {
+            event: line["event"].as_str().unwrap_or_default().to_owned(),
+            stamp: Stamp::read(line),
+            message: line["message"].as_str().unwrap_or_default().to_owned(),
+            lost: changes.into_iter().flatten().flat_map(marks).collect(),
+        }
+    }
+}
+
+/// What a change would have left in the group.
+fn marks(change: &Value) -> Vec<String> {
+    let words = |side: &str| -> Vec<String> {
+        let text = change[side].as_str().unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect()
+    };
+    match change["change"].as_str() {
+        Some("description") => {
+            let before = words("from");
+            words("to")
+                .into_iter()
+                .filter(|mark| !before.contains(mark))
+                .collect()
+        }
+        Some("mapping") => change["source"].as_str().map(str::to_owned).into_iter().collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What a site has of a group when all is over.

@@ -183,16 +183,7 @@ impl Settler<'_> {
             .show(side, "/sync-log?limit=1000", "sync_log")
             .await?
             .unwrap_or_default();
-        let mut log: Vec<Line> = log
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|line| Line {
-                event: line["event"].as_str().unwrap_or_default().to_owned(),
-                stamp: Stamp::read(line),
-                message: line["message"].as_str().unwrap_or_default().to_owned(),
-            })
-            .collect();
+        let mut log: Vec<Line> = log.as_array().into_iter().flatten().map(Line::read).collect();
         log.reverse();
         let document = Document::read(&bundle["document"], sites);
         Ok(Ending::Held {

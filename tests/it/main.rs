@@ -13,6 +13,7 @@ mod demo_saga;
 mod fencing;
 mod groups;
 mod kill;
+mod lost_edits;
 mod lost_snapshots;
 mod mariadb;
 mod names;

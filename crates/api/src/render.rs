@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{
-    ConsistencyGroup, Fence, Group, GroupId, Member, MemberId, Operation, Policy, Preflight, Site, SiteId,
-    SyncEntry, TenantMapping,
+    ConsistencyGroup, Document, Fence, Group, GroupId, LostEdit, Member, MemberId, Operation, Policy,
+    Preflight, Site, SiteId, SyncEntry, TenantMapping,
 };
 use serde_json::{Value, json};
 
@@ -171,13 +171,32 @@ pub(crate) fn sync(group: &Group, checksum: &str, local: SiteId) -> Value {
     })
 }
 
-pub(crate) fn sync_entry(entry: &SyncEntry) -> Value {
+pub(crate) fn sync_entry(entry: &SyncEntry, now: &Document) -> Value {
     json!({
         "at": entry.at,
         "event": entry.event,
         "epoch": entry.stamp.map(|stamp| stamp.epoch),
         "version": entry.stamp.map(|stamp| stamp.version),
         "message": entry.message,
+        "lost_edit": entry.lost.as_ref().map(|lost| lost_edit(lost, now)),
+    })
+}
+
+/// What a version changed that was superseded, and how that stands in the group as it is now.
+fn lost_edit(lost: &LostEdit, now: &Document) -> Value {
+    let changes = lost.changes.as_ref().map(|changes| {
+        let rows = changes.iter().map(|change| {
+            let mut row = json!(change);
+            row["standing"] = json!(change.standing(now));
+            row
+        });
+        rows.collect::<Vec<Value>>()
+    });
+    let stamp = lost.stamp();
+    json!({
+        "id": format!("{}.{}", stamp.epoch, stamp.version),
+        "changes": changes,
+        "document": lost.document,
     })
 }
 

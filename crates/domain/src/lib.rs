@@ -9,6 +9,7 @@ pub mod document;
 pub mod fence;
 pub mod group;
 pub mod ids;
+pub mod lost;
 pub mod mapping;
 pub mod member;
 pub mod operation;
@@ -28,6 +29,7 @@ pub use group::{
     ConsistencyGroup, ConsistencyGroupStatus, Group, GroupStatus, IllegalTransition, ReplicationType,
 };
 pub use ids::*;
+pub use lost::{Change, LostEdit, Mapped, Standing};
 pub use mapping::Mappings;
 pub use member::{Left, Member, MemberState, MemberStatus, MemberVolume};
 pub use operation::{Operation, OperationKind, OperationStatus, Outcome, Phase, StepError, StepReport};

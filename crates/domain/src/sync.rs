@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::Checksum;
 use crate::document::{Intent, Stamp};
 use crate::ids::{GroupId, ProjectId, SiteId};
+use crate::lost::LostEdit;
 
 /// A number used once, which makes a statement an answer to this primary and to this moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,13 +105,20 @@ pub struct SyncState {
     pub last_sync_at: Option<DateTime<Utc>>,
 }
 
+/// The other site took the group over; a version that never crossed isn't valid any more.
+pub const SUPERSEDED: &str = "superseded";
+/// What such a version changed was changed again.
+pub const REAPPLIED: &str = "reapplied";
+
 /// One line of a group's sync history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncEntry {
     pub group_id: GroupId,
     pub at: DateTime<Utc>,
-    /// `committed`, `imported`, `receipt`, `refused`, `begun`, `superseded`.
+    /// `committed`, `imported`, `receipt`, `refused`, `begun`, `fenced`, [`SUPERSEDED`], [`REAPPLIED`].
     pub event: String,
     pub stamp: Option<Stamp>,
     pub message: String,
+    /// Of a version that was superseded: what was in it.
+    pub lost: Option<LostEdit>,
 }

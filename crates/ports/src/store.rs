@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site, SiteId,
-    SyncEntry, TenantMapping, TenantMappingId,
+    Document, Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site,
+    SiteId, SyncEntry, TenantMapping, TenantMappingId,
 };
 use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
 use secrecy::SecretString;
@@ -180,7 +180,10 @@ pub trait Store: Journal {
 
     // Sync
     async fn insert_nonce(&self, nonce: &Nonce) -> StoreResult<()>;
-    async fn sync_log(&self, id: GroupId, limit: usize) -> StoreResult<Vec<SyncEntry>>;
+    /// Newest first; of one kind of event, where it is named.
+    async fn sync_log(&self, id: GroupId, event: Option<&str>, limit: usize) -> StoreResult<Vec<SyncEntry>>;
+    /// The version that both sites had before the one that awaits its receipt now.
+    async fn common_document(&self, id: GroupId) -> StoreResult<Option<Document>>;
 
     // Operations
     async fn update_operation(&self, operation: &Operation, claim: Option<&Claim>) -> StoreResult<()>;

@@ -1,20 +1,20 @@
 //! Groups that were deleted here. They stay deleted, and the other site hears of it whoever comes.
 
-use protector_domain::{GroupId, Stamp, Tombstone};
+use protector_domain::{Grave, GroupId, Stamp, Tombstone};
 
 use crate::error::{Error, Result};
 use crate::{Caller, Service};
 
 impl Service {
-    /// Clients may carry what was said long ago. Only a takeover after the end outranks it.
-    pub(crate) async fn check_not_deleted(&self, id: GroupId, stamp: Stamp) -> Result<()> {
+    /// Clients may carry what was said long ago. Only a takeover after the end outranks it: of what, is answered.
+    pub(crate) async fn check_not_deleted(&self, id: GroupId, stamp: Stamp) -> Result<Option<Grave>> {
         match self.store.grave(id).await? {
             Some(grave) if stamp <= grave.stamp => Err(Error::conflict(format!(
                 "The protection group was deleted on this site, and version {} doesn't bring it back. If the other site still \
                  holds it, run `openstack protector protection-group delete {id}`.",
                 stamp.version
             ))),
-            _ => Ok(()),
+            grave => Ok(grave),
         }
     }
 

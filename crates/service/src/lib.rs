@@ -11,6 +11,7 @@ pub mod facts;
 pub mod failover;
 mod graves;
 pub mod groups;
+mod lost;
 pub mod members;
 pub mod metadata;
 pub mod modification;

@@ -128,18 +128,21 @@ impl Service {
             ));
         }
         let id = document.group_id;
-        self.check_not_deleted(id, document.stamp).await?;
+        let entry = match self.check_not_deleted(id, document.stamp).await? {
+            Some(grave) => self.risen(&grave, &document),
+            None => self.entry(
+                id,
+                "imported",
+                Some(bundle.stamp),
+                "group created by the other site",
+            ),
+        };
         let trust = self.new_trust(caller).await?;
         let now = self.clock.now();
         let group = new_here(document, protocol::received(bundle.stamp, now), now);
         let along = Along {
             saga: Some(saga(Work::EstablishGroup { group: id }, uuid::Uuid::new_v4())?),
-            entry: Some(self.entry(
-                id,
-                "imported",
-                Some(bundle.stamp),
-                "group created by the other site",
-            )),
+            entry: Some(entry),
             trusts: vec![(self.local_site(), trust.clone())],
             array_tokens,
             ..Along::default()
@@ -198,21 +201,9 @@ impl Service {
                 .begin_fence(&self.fence_of_own(&group, bundle.stamp.epoch))
                 .await?;
         }
-        protocol::adopt(&mut group, document.clone(), self.clock.now())?;
-        group.member_states = observations.member_states.clone();
-        group.policy_status = observations.policy_status;
-        group.consistency_group.backend_name = observations.backend_name.clone();
         let entry = match news {
             News::None => None,
-            News::TakenOver { lost: Some(lost) } => Some(self.entry(
-                group.id(),
-                "superseded",
-                Some(lost),
-                format!(
-                    "the other site took the group over (epoch {}), and this version, which never reached it, is no longer valid",
-                    bundle.stamp.epoch
-                ),
-            )),
+            News::TakenOver { lost: Some(_) } => Some(self.superseded(&group, document).await?),
             News::Next | News::TakenOver { lost: None } => Some(self.entry(
                 group.id(),
                 "imported",
@@ -220,6 +211,10 @@ impl Service {
                 "version of the other site stored",
             )),
         };
+        protocol::adopt(&mut group, document.clone(), self.clock.now())?;
+        group.member_states = observations.member_states.clone();
+        group.policy_status = observations.policy_status;
+        group.consistency_group.backend_name = observations.backend_name.clone();
         let renewed = trusts.first().map(|(_, trust)| trust.clone());
         let along = Along {
             entry,

@@ -90,6 +90,7 @@ impl Service {
             event: event.to_owned(),
             stamp,
             message: message.into(),
+            lost: None,
         }
     }
 }

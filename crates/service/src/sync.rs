@@ -108,9 +108,17 @@ impl Service {
         Ok((group, checksum))
     }
 
-    pub async fn sync_log(&self, caller: &Caller, id: GroupId, limit: usize) -> Result<Vec<SyncEntry>> {
+    /// The history, and the group as it is now, by which lost edits are judged.
+    pub async fn sync_log(
+        &self,
+        caller: &Caller,
+        id: GroupId,
+        event: Option<&str>,
+        limit: usize,
+    ) -> Result<(Group, Vec<SyncEntry>)> {
         let group = self.own_group(caller, id).await?;
-        Ok(self.store.sync_log(group.id(), limit).await?)
+        let entries = self.store.sync_log(id, event, limit).await?;
+        Ok((group, entries))
     }
 }
 

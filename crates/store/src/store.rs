@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use protector_domain::{
-    Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry,
+    Document, Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry,
     TenantMapping, TenantMappingId,
 };
 use protector_ports::cloud::Credentials;
@@ -214,8 +214,12 @@ impl Store for SqlStore {
         persist(|| self.nonce_insert(nonce)).await
     }
 
-    async fn sync_log(&self, id: GroupId, limit: usize) -> StoreResult<Vec<SyncEntry>> {
-        self.log_list(id, limit).await
+    async fn sync_log(&self, id: GroupId, event: Option<&str>, limit: usize) -> StoreResult<Vec<SyncEntry>> {
+        self.log_list(id, event, limit).await
+    }
+
+    async fn common_document(&self, id: GroupId) -> StoreResult<Option<Document>> {
+        self.common_get(id).await
     }
 
     async fn update_operation(&self, operation: &Operation, claim: Option<&Claim>) -> StoreResult<()> {

@@ -99,6 +99,7 @@ impl World {
                 event: "committed".to_owned(),
                 stamp: Some(group.document.stamp),
                 message,
+                lost: None,
             });
             match self
                 .store

@@ -16,6 +16,8 @@ import json
 
 from cliff import columns
 
+from protectorclient import lost
+
 
 class Ordered(columns.FormattableColumn):
     """A list or mapping as JSON text, in the order in which it came.
@@ -69,6 +71,19 @@ class Fencing(columns.FormattableColumn):
         elif fence.get('replicated_back_at'):
             text = '%s, replicated back' % text
         return text
+
+    def machine_readable(self):
+        return self._value
+
+
+class LostEdit(columns.FormattableColumn):
+    """What was in a version that never crossed, in words."""
+
+    def human_readable(self):
+        edit = self._value
+        if not edit:
+            return ''
+        return '%s: %s' % (edit['id'], lost.describe(edit))
 
     def machine_readable(self):
         return self._value

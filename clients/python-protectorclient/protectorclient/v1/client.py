@@ -368,6 +368,14 @@ class Client(adapter.Adapter):
                          {'policy': policy}, headers,
                          secret=True)['policy']
 
+    def mappings(self, group_id):
+        return self.call(
+            'GET', '/protection-groups/%s/mappings' % group_id)['mappings']
+
+    def mappings_update(self, group_id, mappings, headers):
+        return self.call('PUT', '/protection-groups/%s/mappings' % group_id,
+                         {'mappings': mappings}, headers)['mappings']
+
     def consistency_group(self, group_id):
         return self.call(
             'GET', '/protection-groups/%s/consistency-group' % group_id
@@ -406,9 +414,14 @@ class Client(adapter.Adapter):
     def sync_failed(self, group_id, reason):
         self._sync_post(group_id, 'failed', {'reason': reason})
 
-    def sync_log(self, group_id, limit=None):
+    def sync_reapplied(self, group_id, epoch, version):
+        """Note that what a lost edit changed is in the group again."""
+        self._sync_post(group_id, 'reapplied',
+                        {'epoch': epoch, 'version': version})
+
+    def sync_log(self, group_id, limit=None, event=None):
         body = self.call('GET', '/protection-groups/%s/sync-log' % group_id,
-                         params={'limit': limit})
+                         params={'limit': limit, 'event': event})
         return body.get('sync_log') or []
 
     def metadata(self, group_id):

@@ -368,7 +368,13 @@ class FakeSite(object):
         if rest == ['sync']:
             return 200, {'sync': self._sync_state(group)}
         if rest == ['sync-log']:
-            return 200, {'sync_log': self.logs.get(group_id, [])}
+            return 200, {'sync_log': self._log(group_id, doc, query)}
+        if rest == ['mappings']:
+            if method == 'PUT':
+                self._guard(group, statement)
+                doc['mappings'] = body['mappings']
+                self._touch(group)
+            return 200, {'mappings': copy.deepcopy(doc['mappings'])}
         if rest == ['metadata']:
             return 200, {'bundle': {'origin': self.id,
                                     'payload': copy.deepcopy(doc)}}
@@ -580,6 +586,32 @@ class FakeSite(object):
                 'checksum': json.dumps(doc, sort_keys=True),
                 'open_intent': None}
 
+    def _log(self, group_id, doc, query):
+        """The lines, lost edits as they stand now."""
+        rows = copy.deepcopy(self.logs.get(group_id, []))
+        if 'event' in query:
+            rows = [row for row in rows if row['event'] in query['event']]
+        for row in rows:
+            for change in (row.get('lost_edit') or {}).get('changes') or ():
+                change['standing'] = self._standing(change, doc)
+        return rows
+
+    @staticmethod
+    def _standing(change, doc):
+        kind = change['change']
+        if kind == 'member_removed':
+            held = [member['id'] for member in doc['members']]
+            return ('missing' if change['member']['id'] in held
+                    else 'there')
+        if kind == 'mapping':
+            now = doc['mappings'].get(change['of'], {}).get(change['source'])
+        elif kind in ('name', 'description'):
+            now = doc[kind]
+        else:
+            return 'missing'
+        return {change['to']: 'there', change['from']: 'missing'}.get(
+            now, 'overwritten')
+
     def _sync(self, group_id, group, body):
         if 'nonce' in body:
             if group is not None:
@@ -602,6 +634,11 @@ class FakeSite(object):
             self.logs.setdefault(group_id, []).append({
                 'at': 't', 'event': 'refused', 'epoch': 1, 'version': 1,
                 'message': body['failed']['reason']})
+            return 200, {'sync': self._sync_state(group)}
+        if 'reapplied' in body:
+            self.logs[group_id].insert(0, dict(
+                body['reapplied'], at='t', event='reapplied',
+                message='in the group again'))
             return 200, {'sync': self._sync_state(group)}
         receipt = body['receipt']
         doc = group['document']

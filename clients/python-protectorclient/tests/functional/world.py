@@ -198,6 +198,19 @@ class World(object):
 
     def untold(self, group, description):
         """A change at site-a by a client that dies before it tells."""
+        self._untold(group, 'PATCH', '',
+                     {'protection_group': {'description': description}})
+
+    def untold_member(self, group, server):
+        """The same with a new member, until it is protected."""
+        self._untold(group, 'POST', '/members',
+                     {'member': {'instance_id': server}})
+        eventually(
+            lambda: self.show('site-a', 'protection-group', 'member-list',
+                              group),
+            lambda rows: {row['Status'] for row in rows} == {'protected'})
+
+    def _untold(self, group, method, end, body):
         group_id = self.show('site-a', 'protection-group', 'show',
                              group)['id']
         path = '/protection-groups/' + group_id
@@ -206,8 +219,7 @@ class World(object):
         statement = self._call('site-b', 'POST', path + '/sync', {
             'statement': {'nonce': nonce['value']}})['statement']
         word = base64.b64encode(json.dumps(statement).encode()).decode()
-        self._call('site-a', 'PATCH', path,
-                   {'protection_group': {'description': description}},
+        self._call('site-a', method, path + end, body,
                    {'X-Protector-Statement': word})
 
     def make_synchronous(self, group):

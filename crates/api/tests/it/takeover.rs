@@ -141,7 +141,7 @@ async fn the_survivor_begins_alone() {
         assert_eq!(order.replication_interval_seconds, 600);
         assert_eq!(order.mappings.networks["a"], "c");
         assert_eq!(order.mappings.networks["x"], "y");
-        let log = pair.site.store.sync_log(group.id(), 5).await.unwrap();
+        let log = pair.site.store.sync_log(group.id(), None, 5).await.unwrap();
         assert_eq!(
             log[0].message,
             format!("unplanned failover {} begun", order.operation)

@@ -333,7 +333,11 @@ impl Store for Hands {
         unasked()
     }
 
-    async fn sync_log(&self, _: GroupId, _: usize) -> StoreResult<Vec<SyncEntry>> {
+    async fn sync_log(&self, _: GroupId, _: Option<&str>, _: usize) -> StoreResult<Vec<SyncEntry>> {
+        unasked()
+    }
+
+    async fn common_document(&self, _: GroupId) -> StoreResult<Option<Document>> {
         unasked()
     }
 

@@ -30,6 +30,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/sqlite/0004_deleted_groups.sql"),
         mariadb: include_str!("../../migrations/mariadb/0004_deleted_groups.sql"),
     },
+    Migration {
+        version: "0005",
+        sqlite: include_str!("../../migrations/sqlite/0005_lost_edits.sql"),
+        mariadb: include_str!("../../migrations/mariadb/0005_lost_edits.sql"),
+    },
 ];
 
 pub fn newest() -> &'static str {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::along::{self, Change};
 use super::page::{self, Sorted};
-use super::{graves, group_rows};
+use super::{common, graves, group_rows};
 use crate::columns::{json, json_text, number, time, time_text, word};
 use crate::database::{Connection, Query, Row, query, refers_to_nothing, taken, unavailable};
 use crate::store::SqlStore;
@@ -131,6 +131,7 @@ impl SqlStore {
             revision: group.revision + 1,
             ..group.clone()
         };
+        common::keep(&mut transaction, &next).await?;
         let update = self.bind_columns(query(UPDATE), &next)?;
         let done = update
             .bind(next.revision)
@@ -194,6 +195,8 @@ impl SqlStore {
         for leftover in [
             "DELETE FROM sync_nonces WHERE protection_group_id = ?",
             "DELETE FROM sync_log WHERE protection_group_id = ?",
+            "DELETE FROM lost_edits WHERE protection_group_id = ?",
+            "DELETE FROM common_documents WHERE protection_group_id = ?",
         ] {
             query(leftover)
                 .bind(id.to_string())

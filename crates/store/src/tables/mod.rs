@@ -2,6 +2,7 @@
 
 mod along;
 mod begin;
+mod common;
 mod facts;
 mod fences;
 mod graves;

@@ -1,10 +1,12 @@
 //! Nonces, and the history of what crossed between the sites.
 
-use protector_domain::{GroupId, Nonce, Stamp, SyncEntry};
+use protector_domain::sync::SUPERSEDED;
+use protector_domain::{GroupId, LostEdit, Nonce, Stamp, SyncEntry};
 use protector_ports::StoreError;
 use protector_ports::store::StoreResult;
 
-use crate::columns::{id, number, time, time_text, unsigned};
+use super::page::equal;
+use crate::columns::{id, json, json_text, number, time, time_text, unsigned};
 use crate::database::{Connection, Row, query, taken, unavailable};
 use crate::store::SqlStore;
 
@@ -17,6 +19,23 @@ pub async fn log(connection: &mut Connection, entry: &SyncEntry) -> StoreResult<
         .bind(entry.stamp.map(|stamp| number(stamp.epoch)).transpose()?)
         .bind(entry.stamp.map(|stamp| number(stamp.version)).transpose()?)
         .bind(&entry.message)
+        .execute(&mut *connection)
+        .await
+        .map_err(unavailable)?;
+    match &entry.lost {
+        Some(lost) => keep_lost(connection, entry.group_id, lost).await,
+        None => Ok(()),
+    }
+}
+
+/// A version is superseded once, so its number is the name of what was lost with it.
+async fn keep_lost(connection: &mut Connection, group: GroupId, lost: &LostEdit) -> StoreResult<()> {
+    let stamp = lost.stamp();
+    query("REPLACE INTO lost_edits (protection_group_id, epoch, version, edit) VALUES (?, ?, ?, ?)")
+        .bind(group.to_string())
+        .bind(number(stamp.epoch)?)
+        .bind(number(stamp.version)?)
+        .bind(json_text(lost)?)
         .execute(connection)
         .await
         .map_err(unavailable)?;
@@ -37,6 +56,10 @@ fn entry(row: &Row) -> StoreResult<SyncEntry> {
         event: row.text("event")?,
         stamp,
         message: row.text("message")?,
+        lost: row
+            .maybe("edit")?
+            .map(|text| json("an edit that was lost", &text))
+            .transpose()?,
     })
 }
 
@@ -67,10 +90,23 @@ impl SqlStore {
     }
 
     /// Newest first.
-    pub(crate) async fn log_list(&self, group: GroupId, limit: usize) -> StoreResult<Vec<SyncEntry>> {
-        let rows = query("SELECT * FROM sync_log WHERE protection_group_id = ? ORDER BY number DESC LIMIT ?")
-            .bind(group.to_string())
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    pub(crate) async fn log_list(
+        &self,
+        group: GroupId,
+        event: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Vec<SyncEntry>> {
+        const SELECT: &str = "SELECT sync_log.*, lost_edits.edit FROM sync_log LEFT JOIN lost_edits \
+             ON lost_edits.protection_group_id = sync_log.protection_group_id AND lost_edits.epoch = sync_log.epoch \
+             AND lost_edits.version = sync_log.version AND sync_log.event = ";
+        let mut list = query(SELECT);
+        list.push_bind(SUPERSEDED)
+            .push(" WHERE sync_log.protection_group_id = ")
+            .push_bind(group.to_string());
+        equal(&mut list, "sync_log.event", event);
+        list.push(" ORDER BY sync_log.number DESC LIMIT ")
+            .push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = list
             .fetch_all(&mut self.database.read().await?)
             .await
             .map_err(unavailable)?;

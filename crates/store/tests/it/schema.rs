@@ -32,15 +32,15 @@ async fn migrating_twice_changes_nothing(fixture: &Fixture) {
     let dsn = fixture.dsn();
     assert_eq!(schema_version(&dsn).await.unwrap(), None);
     let first = migrate(&dsn, &NOBODY).await.unwrap();
-    assert_eq!((first.from, first.to.as_str()), (None, "0004"));
+    assert_eq!((first.from, first.to.as_str()), (None, "0005"));
     let shape = fixture.shape().await;
     let second = migrate(&dsn, &NOBODY).await.unwrap();
     assert_eq!(
         (second.from.as_deref(), second.site_id),
-        (Some("0004"), first.site_id)
+        (Some("0005"), first.site_id)
     );
     assert_eq!(fixture.shape().await, shape);
-    assert_eq!(schema_version(&dsn).await.unwrap().as_deref(), Some("0004"));
+    assert_eq!(schema_version(&dsn).await.unwrap().as_deref(), Some("0005"));
 }
 
 async fn an_identity_is_given_once(fixture: &Fixture) {
@@ -144,7 +144,7 @@ async fn a_schema_of_another_release_is_refused_with_the_remedy(fixture: &Fixtur
         .await;
     let said = refusal(fixture).await;
     assert!(
-        said.contains("has schema 0001, this release needs 0004: run protector-manage db sync"),
+        said.contains("has schema 0001, this release needs 0005: run protector-manage db sync"),
         "{said}"
     );
     fixture
@@ -152,7 +152,7 @@ async fn a_schema_of_another_release_is_refused_with_the_remedy(fixture: &Fixtur
         .await;
     let said = refusal(fixture).await;
     assert!(
-        said.contains("has schema 9999, this release knows up to 0004"),
+        said.contains("has schema 9999, this release knows up to 0005"),
         "{said}"
     );
     assert!(matches!(

@@ -133,6 +133,7 @@ impl Lookout {
             event: "fenced".to_owned(),
             stamp: Some(group.document.stamp),
             message: reason,
+            lost: None,
         };
         let along = Along {
             entry: Some(entry),

@@ -98,7 +98,7 @@ async fn a_volume_that_cinder_can_neither_import_nor_delete_holds_nothing_up() {
         ] {
             assert!(message.contains(part), "{part}: {message}");
         }
-        let log = lab.store.sync_log(lab.group, 10).await.unwrap();
+        let log = lab.store.sync_log(lab.group, None, 10).await.unwrap();
         assert!(
             log.iter().any(|entry| entry.message.contains("Left behind")),
             "{log:?}"

@@ -17,6 +17,8 @@ import datetime
 from osc_lib import exceptions as osc_exc
 
 from protectorclient import exceptions
+from protectorclient import lost
+from protectorclient.osc import columns
 from protectorclient.osc import common
 from protectorclient.osc import formatters
 
@@ -83,7 +85,12 @@ class SyncForce(_Report):
 
 
 class SyncLog(common.Lister):
-    """Show what became of each change's way to the other site"""
+    """Show what became of each change's way to the other site
+
+    Newest first. A change that had not reached the other site when that one
+    took the group over is `superseded`; the column lost_edit says what it
+    changed, and `protection-group sync-reapply` applies it again.
+    """
 
     def get_parser(self, prog_name):
         parser = super(SyncLog, self).get_parser(prog_name)
@@ -96,8 +103,24 @@ class SyncLog(common.Lister):
     def take_action(self, parsed_args):
         group = self.client.find_group(parsed_args.protection_group)
         rows = self.client.sync_log(group['id'], parsed_args.limit)
-        names = ('at', 'event', 'epoch', 'version', 'message')
-        return common.table(rows, [(name, name) for name in names])
+        names = ('at', 'event', 'epoch', 'version', 'message', 'lost_edit')
+        self._hint(parsed_args.protection_group, rows)
+        return common.table(rows, [(name, name) for name in names],
+                            {'lost_edit': columns.LostEdit})
+
+    def _hint(self, group, rows):
+        """Name the command for what was not applied again yet."""
+        again = [(row['epoch'], row['version']) for row in rows
+                 if row['event'] == 'reapplied']
+        for row in rows:
+            edit = row.get('lost_edit') or {}
+            if ((row['epoch'], row['version']) not in again and
+                    any(change['standing'] != lost.THERE
+                        for change in edit.get('changes') or ())):
+                self.tell(
+                    'Edit %s was lost in a takeover. To apply it again:\n'
+                    'openstack protector protection-group sync-reapply %s '
+                    '--edit %s' % (edit['id'], group, edit['id']))
 
 
 def parse_time(text):

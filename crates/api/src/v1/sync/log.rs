@@ -15,11 +15,15 @@ pub(crate) async fn log(
     ids: Ids,
     listing: Listing,
 ) -> Answer<Json<Value>> {
-    listing.allow(&[], &[])?;
-    let entries = app
+    listing.allow(&["event"], &[])?;
+    let event = listing.filter("event");
+    let (group, entries) = app
         .service
-        .sync_log(&caller, ids.group()?, listing.limit())
+        .sync_log(&caller, ids.group()?, event.as_deref(), listing.limit())
         .await?;
-    let rows: Vec<Value> = entries.iter().map(render::sync_entry).collect();
+    let rows: Vec<Value> = entries
+        .iter()
+        .map(|entry| render::sync_entry(entry, &group.document))
+        .collect();
     Ok(Json(json!({"sync_log": rows})))
 }

@@ -1,7 +1,8 @@
-//! `POST /v1/{project}/protection-groups/{group}/sync`: one of nonce, statement, receipt, failed.
+//! `POST /v1/{project}/protection-groups/{group}/sync`: one of nonce, statement, receipt, failed, reapplied.
 
 use axum::Json;
 use axum::extract::State;
+use protector_domain::Stamp;
 use serde_json::{Value, json};
 
 use crate::body::Fields;
@@ -16,7 +17,7 @@ pub(crate) async fn update(
     body: Fields,
 ) -> Answer<Json<Value>> {
     let id = ids.group()?;
-    let (what, mut fields) = body.one_of(&["nonce", "statement", "receipt", "failed"])?;
+    let (what, mut fields) = body.one_of(&["nonce", "statement", "receipt", "failed", "reapplied"])?;
     match what {
         "nonce" => {
             fields.finish()?;
@@ -31,6 +32,14 @@ pub(crate) async fn update(
         }
         "receipt" => {
             app.service.receipt(&caller, id, fields.whole()?).await?;
+        }
+        "reapplied" => {
+            let edit = Stamp {
+                epoch: fields.required("epoch")?,
+                version: fields.required("version")?,
+            };
+            fields.finish()?;
+            app.service.reapplied(&caller, id, edit).await?;
         }
         _ => {
             let reason = fields.text("reason", 4000)?.unwrap_or_default();

@@ -45,6 +45,8 @@ suite! {
     operations::operations_come_back_and_are_listed,
     sync::a_nonce_serves_once_and_not_for_long,
     sync::the_history_is_kept_newest_first,
+    sync::the_last_common_version_is_kept_until_the_next,
+    sync::a_lost_edit_is_kept_with_its_line,
     journal::a_saga_is_written_with_its_change,
     journal::one_saga_at_a_time,
     journal::a_claim_is_exclusive_and_fenced,
