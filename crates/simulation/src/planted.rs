@@ -121,7 +121,7 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
             let before = node.after.len();
             node.after.retain(|name| !name.starts_with(to));
             if node.after.len() < before {
-                node.after.extend(instead.iter().map(|name| (*name).to_owned()));
+                node.after.extend(instead.iter().map(|name| (*name).into()));
             }
         }
     };

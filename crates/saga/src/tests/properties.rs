@@ -1,5 +1,7 @@
 //! Any plan, any failures, crashes anywhere: the saga comes to one of its ends, and the world agrees.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::world::{Fault, Scene};
@@ -17,7 +19,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     (0usize..6, 0usize..5, any::<bool>(), edges, any::<bool>()).prop_map(
         |(before, after, pivot, edges, laned)| {
             let mut nodes: Vec<Node> = Vec::new();
-            let choose = |names: &[String], bits: u64| -> Vec<String> {
+            let choose = |names: &[Arc<str>], bits: u64| -> Vec<Arc<str>> {
                 names
                     .iter()
                     .enumerate()
@@ -35,7 +37,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                     lane,
                     ..node(&name, StepKind::Compensatable, &[])
                 });
-                names.push(name);
+                names.push(name.into());
             }
             if pivot || before > 0 && after > 0 {
                 nodes.push(Node {
@@ -43,7 +45,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                     ..node("pivot", StepKind::Pivot, &[])
                 });
             }
-            let first: Vec<String> = nodes
+            let first: Vec<Arc<str>> = nodes
                 .iter()
                 .filter(|node| node.kind == StepKind::Pivot)
                 .map(|n| n.name.clone())
@@ -57,7 +59,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                     lane,
                     ..node(&name, StepKind::Retriable, &[])
                 });
-                names.push(name);
+                names.push(name.into());
             }
             Plan { nodes }
         },
