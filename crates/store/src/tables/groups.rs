@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{
-    ConsistencyGroup, Group, GroupId, MemberId, MemberState, PolicyStatus, ProjectId, SyncState,
+    ConsistencyGroup, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, ProjectId, SyncState,
 };
 use protector_ports::StoreError;
 use protector_ports::store::{Along, GroupFilter, Page, StoreResult};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::along::{self, Change};
 use super::page::{self, Sorted};
 use super::{graves, group_rows};
-use crate::columns::{json, json_text, number, time, time_text, word};
+use crate::columns::{id, json, json_text, number, time, time_text, word};
 use crate::database::{Connection, Query, Row, query, refers_to_nothing, taken, unavailable};
 use crate::store::SqlStore;
 
@@ -226,6 +226,17 @@ impl SqlStore {
         page::equal(&mut query, "status", filter.status.as_deref());
         let rows = sorted.fetch(&self.database, "protection_groups", query).await?;
         rows.iter().map(group).collect()
+    }
+
+    pub(crate) async fn group_id_list(&self, status: Option<GroupStatus>) -> StoreResult<Vec<GroupId>> {
+        let mut query = query("SELECT id FROM protection_groups WHERE 1 = 1");
+        page::equal(&mut query, "status", status.map(|status| status.as_str()));
+        query.push(" ORDER BY created_at, id");
+        let rows = query
+            .fetch_all(&mut self.database.read().await?)
+            .await
+            .map_err(unavailable)?;
+        rows.iter().map(|row| id(&row.text("id")?)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use protector_domain::{Check, Finding, Group, Member, MemberId, MemberVolume, ProjectId, SiteId, VolumeId};
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::store::FactsAbout;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -80,6 +81,10 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    pub(crate) fn parse(kept: &SecretString) -> serde_json::Result<Self> {
+        serde_json::from_str(kept.expose_secret())
+    }
+
     /// The whole is as old as what is oldest in it.
     pub(crate) fn about(&self, site: SiteId, now: DateTime<Utc>) -> FactsAbout {
         FactsAbout {

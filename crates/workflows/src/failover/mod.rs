@@ -48,8 +48,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
-use self::facts::Recording;
-pub(crate) use self::facts::record;
+pub(crate) use self::facts::{Recording, record};
 pub use self::left_behind::Remnant;
 use self::made::Made;
 use self::names::{Disk, step};
