@@ -127,13 +127,10 @@ impl SqlStore {
              WHERE id = ? AND revision = ?";
         let mut transaction = self.database.begin().await?;
         along::before(&mut transaction, group.id(), along).await?;
-        let next = Group {
-            revision: group.revision + 1,
-            ..group.clone()
-        };
-        let update = self.bind_columns(query(UPDATE), &next)?;
-        let done = update
-            .bind(next.revision)
+        let revision = group.revision + 1;
+        let done = self
+            .bind_columns(query(UPDATE), group)?
+            .bind(revision)
             .bind(group.id().to_string())
             .bind(group.revision)
             .execute(&mut transaction)
@@ -142,11 +139,14 @@ impl SqlStore {
         if done == 0 {
             return Err(stale_or_missing(&mut transaction, group).await?);
         }
-        group_rows::write(&mut transaction, &next, self.site).await?;
-        self.write_along(&mut transaction, Change::Written(&next), along)
+        group_rows::write(&mut transaction, group, self.site).await?;
+        self.write_along(&mut transaction, Change::Written(group), along)
             .await?;
         transaction.commit().await?;
-        Ok(next)
+        Ok(Group {
+            revision,
+            ..group.clone()
+        })
     }
 
     /// The columns that both statements set, in their order.
