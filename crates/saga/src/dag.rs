@@ -403,7 +403,7 @@ mod tests {
         );
         assert!(refusal(vec![node("a", Compensatable, &["a"])]).contains("each other: a"));
         let undone_after = |step: &str| Node {
-            undone_after: Some(vec![step.to_owned()]),
+            undone_after: Some(vec![step.into()]),
             ..node("b", Compensatable, &["a"])
         };
         let a = node("a", Compensatable, &[]);
@@ -438,7 +438,7 @@ mod tests {
             node("end", Retriable, &["p"]),
         ])
         .unwrap();
-        let order: Vec<&str> = dag.nodes().iter().map(|node| node.name.as_str()).collect();
+        let order: Vec<&str> = dag.nodes().iter().map(|node| &*node.name).collect();
         assert_eq!(order, ["a", "c", "b", "p", "end"]);
         assert_eq!(dag.ancestors("p"), ["a", "c", "b"]);
         assert_eq!(dag.ancestors("c"), ["a"]);
