@@ -5,6 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+/// The unit by which it is shipped: what its environment does for it belongs to the figures.
+const UNIT: &str = include_str!("../../../packaging/systemd/protector-engine.service");
+
 pub struct Engine {
     child: Child,
 }
@@ -29,12 +32,21 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(beside)
 }
 
+/// The variables that a unit sets; ours need no quotes.
+fn environment(unit: &str) -> impl Iterator<Item = (&str, &str)> {
+    unit.lines()
+        .filter_map(|line| line.strip_prefix("Environment="))
+        .flat_map(str::split_whitespace)
+        .filter_map(|variable| variable.split_once('='))
+}
+
 impl Engine {
     pub fn start(conf: &Path, log: &Path) -> Result<Self> {
         let log = std::fs::File::create(log)?;
         let child = Command::new(program("protector-engine")?)
             .arg("--config-file")
             .arg(conf)
+            .envs(environment(UNIT))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -30,11 +30,15 @@ pub struct Sizes {
     /// Leave out the ten thousand servers whose memory is measured
     #[arg(long)]
     without_large: bool,
+    /// Have the last server's address taken, so that everything is taken back, and tell what that costs
+    #[arg(long, requires = "servers")]
+    rollback: bool,
 }
 
 /// What one run has shown.
 struct Run {
     servers: usize,
+    outcome: Outcome,
     bound: f64,
     measured: f64,
     calls: u64,
@@ -51,6 +55,13 @@ impl Run {
     }
 
     fn json(&self) -> Value {
+        if self.outcome != Outcome::Completed {
+            // The bound is that of the way forward.
+            return json!({
+                "servers": self.servers, "outcome": self.outcome, "measured_seconds": round(self.measured),
+                "calls": self.calls, "cpu_ms_per_vm": round(self.cpu_ms), "peak_mb": round(self.peak_mb),
+            });
+        }
         json!({
             "servers": self.servers, "bound_seconds": round(self.bound), "measured_seconds": round(self.measured),
             "ratio": round(self.ratio()), "calls": self.calls, "calls_per_volume": round(self.per_volume),
@@ -68,14 +79,18 @@ fn round(value: f64) -> f64 {
 pub async fn measure(sizes: &Sizes) -> Result<()> {
     println!("{}", R1.explained());
     if let Some(servers) = sizes.servers {
-        let run = one(servers, sizes.scale).await?;
+        let outcome = match sizes.rollback {
+            true => Outcome::RolledBack,
+            false => Outcome::Completed,
+        };
+        let run = one(servers, sizes.scale, outcome).await?;
         println!("{}", run.json());
         return Ok(());
     }
     let mut figures = Map::new();
     let mut runs = Vec::new();
     for (servers, scale) in TIMED {
-        let run = one(servers, scale).await?;
+        let run = one(servers, scale, Outcome::Completed).await?;
         figures.insert(format!("ratio_{servers}"), json!(round(run.ratio())));
         if servers == 1_000 {
             let all = (run.calls as f64) / servers as f64;
@@ -85,7 +100,7 @@ pub async fn measure(sizes: &Sizes) -> Result<()> {
         runs.push(run.json());
     }
     if !sizes.without_large {
-        let run = one(LARGE.0, LARGE.1).await?;
+        let run = one(LARGE.0, LARGE.1, Outcome::Completed).await?;
         figures.insert(format!("peak_mb_{}", LARGE.0), json!(round(run.peak_mb)));
         runs.push(run.json());
     }
@@ -95,7 +110,7 @@ pub async fn measure(sizes: &Sizes) -> Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what this is for")]
-async fn one(servers: usize, scale: f64) -> Result<Run> {
+async fn one(servers: usize, scale: f64, outcome: Outcome) -> Result<Run> {
     let begun = Instant::now();
     let world = World::with(servers, VOLUMES_EACH, scale).await?;
     println!(
@@ -104,6 +119,9 @@ async fn one(servers: usize, scale: f64) -> Result<Run> {
     );
     let mut engine = Engine::start(&world.conf, &world.directory.path().join("engine.log"))?;
     world.slow_down(scale)?;
+    if outcome == Outcome::RolledBack {
+        world.take_last_address(servers)?;
+    }
     // It looks around at its start; that isn't part of the work.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle = engine.cost()?;
@@ -111,7 +129,7 @@ async fn one(servers: usize, scale: f64) -> Result<Run> {
     let ordered = Instant::now();
     let operation = world.order().await?;
     let bound = R1.bound(servers, VOLUMES_EACH);
-    let patience = Duration::from_secs_f64(bound / scale * 5.0 + 120.0);
+    let patience = Duration::from_secs_f64(bound / scale * 10.0 + 120.0);
     let ended = loop {
         ensure!(engine.is_alive()?, "the engine has ended:\n{}", world.log());
         let now = world.operation(operation).await?;
@@ -130,13 +148,13 @@ async fn one(servers: usize, scale: f64) -> Result<Run> {
     };
     let measured = ordered.elapsed().as_secs_f64() * scale;
     ensure!(
-        ended.outcome == Some(Outcome::Completed),
-        "the failover did not complete: {:?}",
+        ended.outcome == Some(outcome),
+        "the failover was to end as {outcome:?}: {:?}",
         ended.error_message
     );
     let cost = engine.cost()?;
     let tally = counter.end().await;
-    let run = report(servers, bound, measured, idle, cost, &tally);
+    let run = report(servers, outcome, measured, idle, cost, &tally);
     println!(
         "  bound {:.2} s, measured {:.2} s, ratio {:.3}; {} calls: {:.2} a volume, {:.2} a server, {:.2} a port; \
          engine {:.2} ms CPU a server, {:.0} MB at most\n{}",
@@ -156,7 +174,7 @@ async fn one(servers: usize, scale: f64) -> Result<Run> {
 
 fn report(
     servers: usize,
-    bound: f64,
+    outcome: Outcome,
     measured: f64,
     idle: Cost,
     cost: Cost,
@@ -165,7 +183,8 @@ fn report(
     let per = |about, things: usize| tally.of(about) as f64 / things as f64;
     Run {
         servers,
-        bound,
+        outcome,
+        bound: R1.bound(servers, VOLUMES_EACH),
         measured,
         calls: tally.total(),
         per_volume: per(About::Volume, servers * VOLUMES_EACH),

@@ -19,7 +19,7 @@ use protector_saga::NewSaga;
 use protector_secrets::KeyRing;
 use protector_sim::array::{FabricConfig, LinkConfig};
 use protector_sim::cloud::{Delays, Settings, SiteSpec, Sites};
-use protector_sim::http::CallLog;
+use protector_sim::http::{Action, CallLog, Rule};
 use protector_store::{SqlStore, sqlite_dsn};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -131,6 +131,19 @@ impl World {
             let faults = faults.map_err(|error| anyhow::anyhow!("{array}: {error}"))?;
             faults.set_latency(scaled(R1.array, scale));
         }
+        Ok(())
+    }
+
+    /// Neutron refuses the last port of all: its address was free at the preflight, and is no more.
+    pub fn take_last_address(&self, servers: usize) -> Result<()> {
+        let refusal = json!({"NeutronError": {
+            "type": "IpAddressAlreadyAllocated", "message": "IP address is already allocated.", "detail": "",
+        }});
+        let rule = Rule::on("POST", "/v2.0/ports$")
+            .nth(servers as u64)
+            .act(Action::status(409, refusal));
+        let target = self.sites.cloud("site-b").context("no such site")?;
+        target.faults().add(rule)?;
         Ok(())
     }
 

@@ -64,11 +64,9 @@ pub(crate) async fn server(session: &Session<'_>, id: &ServerId) -> PortResult<S
 
 pub(crate) async fn servers(session: &Session<'_>, all_projects: bool) -> PortResult<Vec<Server>> {
     let call = session.get(Compute, "list servers", &["servers", "detail"]);
-    let servers: Vec<wire::Server> = call
-        .query_if(all_projects, "all_tenants", "1")
-        .list("servers")
-        .await?;
-    Ok(servers.into_iter().map(Server::from).collect())
+    call.query_if(all_projects, "all_tenants", "1")
+        .list_as::<wire::Server, Server>("servers")
+        .await
 }
 
 pub(crate) async fn servers_of(session: &Session<'_>, project: &ProjectId) -> PortResult<Vec<Server>> {
@@ -76,13 +74,10 @@ pub(crate) async fn servers_of(session: &Session<'_>, project: &ProjectId) -> Po
         .get(Compute, "list servers of project", &["servers", "detail"])
         .query("all_tenants", "1")
         .query("project_id", project.as_str());
-    let servers: Vec<wire::Server> = call.list("servers").await?;
+    let mut servers: Vec<Server> = call.list_as::<wire::Server, _>("servers").await?;
     // Who may not see other projects is answered his own.
-    Ok(servers
-        .into_iter()
-        .map(Server::from)
-        .filter(|server| server.project_id == *project)
-        .collect())
+    servers.retain(|server| server.project_id == *project);
+    Ok(servers)
 }
 
 /// `changes-since` names a second, and services' clocks differ a little: what changed right before is told again.
@@ -101,16 +96,31 @@ pub(crate) async fn changed_servers(
         Some(since) => call.query("changes-since", since),
         None => call,
     };
-    let servers: Vec<wire::Server> = call.list("servers").await?;
+    let servers: Vec<Changed> = call.list_as::<wire::Server, _>("servers").await?;
     let newest = servers
         .iter()
-        .filter_map(|server| server.updated.as_deref())
+        .filter_map(|changed| changed.updated.as_deref())
         .max();
     let mark = newest.max(mark).map(str::to_owned);
     Ok(Changes {
-        items: servers.into_iter().map(Server::from).collect(),
+        items: servers.into_iter().map(|changed| changed.server).collect(),
         mark,
     })
+}
+
+/// A server, and when that was.
+struct Changed {
+    server: Server,
+    updated: Option<String>,
+}
+
+impl From<wire::Server> for Changed {
+    fn from(mut server: wire::Server) -> Self {
+        Self {
+            updated: server.updated.take(),
+            server: server.into(),
+        }
+    }
 }
 
 pub(crate) async fn attached_volumes(

@@ -110,8 +110,7 @@ pub(crate) async fn ports(session: &Session<'_>, network: Option<&NetworkId>) ->
     if let Some(network) = network {
         call = call.query("network_id", network.as_str());
     }
-    let ports: Vec<wire::Port> = call.list("ports").await?;
-    Ok(ports.into_iter().map(Port::from).collect())
+    call.list_as::<wire::Port, Port>("ports").await
 }
 
 /// Neutron knows the ports, Nova which of them comes first in the guest.
@@ -158,8 +157,7 @@ pub(crate) async fn ports_of(session: &Session<'_>, project: &ProjectId) -> Port
     let call = session
         .get(Neutron, "list ports of project", &["ports"])
         .query("project_id", project.as_str());
-    let ports: Vec<wire::Port> = call.list("ports").await?;
-    Ok(ports.into_iter().map(Port::from).collect())
+    call.list_as::<wire::Port, Port>("ports").await
 }
 
 pub(crate) async fn create_port(session: &Session<'_>, port: &NewPort) -> PortResult<Port> {

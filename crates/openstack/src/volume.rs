@@ -52,11 +52,9 @@ pub(crate) async fn volume(session: &Session<'_>, id: &VolumeId) -> PortResult<V
 
 pub(crate) async fn volumes(session: &Session<'_>, all_projects: bool) -> PortResult<Vec<Volume>> {
     let call = session.get(Cinder, "list volumes", &["volumes", "detail"]);
-    let volumes: Vec<wire::Volume> = call
-        .query_if(all_projects, "all_tenants", "1")
-        .list("volumes")
-        .await?;
-    Ok(volumes.into_iter().map(Volume::from).collect())
+    call.query_if(all_projects, "all_tenants", "1")
+        .list_as::<wire::Volume, Volume>("volumes")
+        .await
 }
 
 pub(crate) async fn volumes_of(session: &Session<'_>, project: &ProjectId) -> PortResult<Vec<Volume>> {
@@ -64,13 +62,10 @@ pub(crate) async fn volumes_of(session: &Session<'_>, project: &ProjectId) -> Po
         .get(Cinder, "list volumes of project", &["volumes", "detail"])
         .query("all_tenants", "1")
         .query("project_id", project.as_str());
-    let volumes: Vec<wire::Volume> = call.list("volumes").await?;
+    let mut volumes: Vec<Volume> = call.list_as::<wire::Volume, _>("volumes").await?;
     // Who may not see other projects is answered his own.
-    Ok(volumes
-        .into_iter()
-        .map(Volume::from)
-        .filter(|volume| volume.project_id.as_ref() == Some(project))
-        .collect())
+    volumes.retain(|volume| volume.project_id.as_ref() == Some(project));
+    Ok(volumes)
 }
 
 pub(crate) async fn volume_types(session: &Session<'_>) -> PortResult<Vec<VolumeType>> {

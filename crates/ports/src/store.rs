@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use protector_domain::{
-    Document, Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, ProjectId, SagaId, ServerId, Site,
-    SiteId, SyncEntry, TenantMapping, TenantMappingId,
+    Document, Fence, Grave, Group, GroupId, GroupStatus, Nonce, Operation, OperationId, ProjectId, SagaId,
+    ServerId, Site, SiteId, SyncEntry, TenantMapping, TenantMappingId,
 };
 use protector_saga::{Claim, Journal, NewSaga, SagaHeader};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::cloud::Credentials;
 
@@ -64,11 +64,17 @@ pub struct Along<'a> {
 }
 
 /// What an engine saw of a group's servers on the cloud where they run. Kept for the day when that cloud is dead.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct RecordedFacts {
     pub about: FactsAbout,
-    /// In the workflow's own form; user data is in it, so it never prints.
-    pub facts: serde_json::Value,
+    /// JSON in the workflow's own form, as text because it is long. User data is in it, so it never prints.
+    pub facts: SecretString,
+}
+
+impl PartialEq for RecordedFacts {
+    fn eq(&self, other: &Self) -> bool {
+        self.about == other.about && self.facts.expose_secret() == other.facts.expose_secret()
+    }
 }
 
 /// Whom recorded facts are about, and since when they are true; no secret is in it.
@@ -155,6 +161,8 @@ pub trait Store: Journal {
     /// What is kept of a group that was deleted here.
     async fn grave(&self, id: GroupId) -> StoreResult<Option<Grave>>;
     async fn groups(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>>;
+    /// All of them, or those in one status, by their ids: a group may have ten thousand members.
+    async fn group_ids(&self, status: Option<GroupStatus>) -> StoreResult<Vec<GroupId>>;
     async fn group_trust(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
     async fn array_token(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>>;
     /// A saga, live or ended, while its journal is kept.

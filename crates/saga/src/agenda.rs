@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 use crate::dag::Dag;
 use crate::decide::{Action, begin, is_settled_ahead, is_settled_back, outcome, why};
+use crate::edges::Ends;
 use crate::event::{Event, Record, SagaOutcome};
 use crate::state::{State, StepPhase};
 
@@ -181,8 +182,8 @@ impl Agenda {
         }
         self.waits = (0..count)
             .map(|position| {
-                let before = self.awaited(position).iter();
-                before.filter(|&&other| !self.is_settled(state, other)).count()
+                let before = self.awaited(position);
+                before.filter(|&other| !self.is_settled(state, other)).count()
             })
             .collect();
         for position in 0..count {
@@ -198,9 +199,10 @@ impl Agenda {
         if was_settled == (place == Place::Settled) {
             return;
         }
-        let waiting: Vec<usize> = match self.backward {
-            true => self.dag.undone_after(position).collect(),
-            false => self.dag.after(position).to_vec(),
+        let dag = self.dag.clone();
+        let waiting = match self.backward {
+            true => dag.undone_after(position),
+            false => dag.after(position),
         };
         for other in waiting {
             match was_settled {
@@ -211,7 +213,7 @@ impl Agenda {
         }
     }
 
-    fn awaited(&self, position: usize) -> &[usize] {
+    fn awaited(&self, position: usize) -> Ends<'_> {
         match self.backward {
             true => self.dag.undone_before(position),
             false => self.dag.before(position),

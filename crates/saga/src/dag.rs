@@ -9,6 +9,8 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::edges::{Edges, Ends};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepKind {
     /// Before the point of no return: is undone when the saga fails.
@@ -37,20 +39,22 @@ impl RetryPolicy {
     }
 }
 
+/// A step as it was planned. Ten thousand servers make a hundred thousand of them, so names are written once: those that
+/// wait for a step, and everything that is journalled of it, share its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    pub name: String,
+    pub name: Arc<str>,
     pub kind: StepKind,
     /// The steps that must be done first.
-    pub after: Vec<String>,
+    pub after: Vec<Arc<str>>,
     /// The steps that must be taken back before this one is, where not all that come after it need to be: what
     /// matters most to people isn't held up by a remnant that can't be removed.
-    pub undone_after: Option<Vec<String>>,
+    pub undone_after: Option<Vec<Arc<str>>>,
     pub retry: RetryPolicy,
     /// An attempt that takes longer is given up, its outcome being unknown.
     pub timeout: Duration,
     /// For progress, e.g. the phase.
-    pub label: String,
+    pub label: &'static str,
     /// Steps of one lane run at most `limit` at a time.
     pub lane: Option<(&'static str, usize)>,
 }
@@ -62,16 +66,17 @@ pub struct Dag(Arc<Inner>);
 /// Ten thousand servers make a plan of some hundred thousand steps, so everything here is linear in steps and edges.
 #[derive(Debug, PartialEq, Eq)]
 struct Inner {
-    nodes: Vec<Node>,
-    index: HashMap<String, usize>,
+    nodes: Box<[Node]>,
+    /// The places of all steps, in the order of their names.
+    by_name: Box<[u32]>,
     /// For every step those that must be done before it.
-    before: Vec<Vec<usize>>,
+    before: Edges,
     /// For every step those that come right after it.
-    after: Vec<Vec<usize>>,
-    /// For every step with a way back of its own those that are taken back before it.
-    undone_before: HashMap<usize, Vec<usize>>,
-    /// For every step those with a way back of their own that wait for it to be taken back.
-    holds_back: HashMap<usize, Vec<usize>>,
+    after: Edges,
+    /// For every step those that are taken back before it.
+    undone_before: Edges,
+    /// For every step those that wait for it to be taken back.
+    undone_after: Edges,
     pivot: Option<usize>,
 }
 
@@ -82,42 +87,37 @@ pub struct DagError(pub String);
 impl Dag {
     pub fn new(nodes: Vec<Node>) -> Result<Dag, DagError> {
         let written = check_names(&nodes)?;
-        let nodes = sort(nodes, &written)?;
-        let index: HashMap<String, usize> = nodes
+        let mut nodes: Box<[Node]> = sort(nodes, &written)?.into();
+        drop(written);
+        let index: HashMap<Arc<str>, usize> = nodes
             .iter()
             .enumerate()
             .map(|(i, node)| (node.name.clone(), i))
             .collect();
-        let positions = |names: &[String]| -> Vec<usize> {
-            let found: BTreeSet<usize> = names.iter().map(|name| index[name]).collect();
-            found.into_iter().collect()
-        };
-        let before: Vec<Vec<usize>> = nodes.iter().map(|node| positions(&node.after)).collect();
-        let mut after = vec![Vec::new(); nodes.len()];
-        for (i, befores) in before.iter().enumerate() {
-            for &earlier in befores {
-                after[earlier].push(i);
-            }
+        for node in &mut nodes {
+            share_names(node, &index);
         }
-        let undone_before: HashMap<usize, Vec<usize>> = nodes
+        let positions =
+            |names: &[Arc<str>]| -> BTreeSet<usize> { names.iter().map(|name| index[name]).collect() };
+        let too_many = || DagError("it has too many steps".to_owned());
+        let before = Edges::new(nodes.iter().map(|node| positions(&node.after))).ok_or_else(too_many)?;
+        let after = before.turned();
+        let undone_before = nodes
             .iter()
             .enumerate()
-            .filter_map(|(i, node)| Some((i, positions(node.undone_after.as_ref()?))))
-            .collect();
-        let mut holds_back: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (&i, laters) in &undone_before {
-            for &later in laters {
-                holds_back.entry(later).or_default().push(i);
-            }
-        }
+            .map(|(i, node)| match &node.undone_after {
+                Some(chosen) => positions(chosen),
+                None => after.of(i).collect(),
+            });
+        let undone_before = Edges::new(undone_before).ok_or_else(too_many)?;
         let pivot = only_pivot(&nodes)?;
         let dag = Dag(Arc::new(Inner {
+            by_name: by_name(&nodes),
             nodes,
-            index,
+            undone_after: undone_before.turned(),
             before,
             after,
             undone_before,
-            holds_back,
             pivot,
         }));
         dag.check_kinds()?;
@@ -143,7 +143,7 @@ impl Dag {
         let Some(position) = self.position(name) else {
             return Vec::new();
         };
-        let earlier = reach(position, self.0.nodes.len(), &self.0.before);
+        let earlier = self.0.before.reach(position);
         self.names(|i| i != position && earlier[i])
     }
 
@@ -151,12 +151,15 @@ impl Dag {
         let nodes = self.0.nodes.iter().enumerate();
         nodes
             .filter(|(i, _)| wanted(*i))
-            .map(|(_, node)| node.name.as_str())
+            .map(|(_, node)| &*node.name)
             .collect()
     }
 
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.0.index.get(name).copied()
+        let nodes = &self.0.nodes;
+        let by_name = &self.0.by_name;
+        let found = by_name.binary_search_by(|place| (*nodes[*place as usize].name).cmp(name));
+        found.ok().map(|found| by_name[found] as usize)
     }
 
     pub(crate) fn pivot_position(&self) -> Option<usize> {
@@ -164,30 +167,23 @@ impl Dag {
     }
 
     /// Those that must be done before the step.
-    pub(crate) fn before(&self, position: usize) -> &[usize] {
-        &self.0.before[position]
+    pub(crate) fn before(&self, position: usize) -> Ends<'_> {
+        self.0.before.of(position)
     }
 
     /// Those that the step must be done before.
-    pub(crate) fn after(&self, position: usize) -> &[usize] {
-        &self.0.after[position]
+    pub(crate) fn after(&self, position: usize) -> Ends<'_> {
+        self.0.after.of(position)
     }
 
     /// Those that are taken back before the step is: all that come after it, or its own choice of them.
-    pub(crate) fn undone_before(&self, position: usize) -> &[usize] {
-        match self.0.undone_before.get(&position) {
-            Some(chosen) => chosen,
-            None => self.after(position),
-        }
+    pub(crate) fn undone_before(&self, position: usize) -> Ends<'_> {
+        self.0.undone_before.of(position)
     }
 
     /// Those that wait for the step to be taken back.
-    pub(crate) fn undone_after(&self, position: usize) -> impl Iterator<Item = usize> {
-        let usual = self.before(position).iter().copied();
-        let chosen = self.0.holds_back.get(&position).into_iter().flatten().copied();
-        usual
-            .filter(|earlier| !self.0.undone_before.contains_key(earlier))
-            .chain(chosen)
+    pub(crate) fn undone_after(&self, position: usize) -> Ends<'_> {
+        self.0.undone_after.of(position)
     }
 
     /// Nothing is taken back before something that had to be done before it, or the way back could be a circle.
@@ -195,13 +191,14 @@ impl Dag {
         // In which round a step was passed last.
         let mut passed = vec![0; self.0.nodes.len()];
         let mut round = 0;
-        for (&position, laters) in &self.0.undone_before {
-            for &later in laters {
+        let nodes = self.0.nodes.iter().enumerate();
+        for (position, _) in nodes.filter(|(_, node)| node.undone_after.is_some()) {
+            for later in self.undone_before(position) {
                 round += 1;
                 let mut open = vec![later];
                 let mut comes_after = false;
                 while let Some(one) = open.pop() {
-                    for &earlier in self.before(one) {
+                    for earlier in self.before(one) {
                         comes_after |= earlier == position;
                         // What stands before the step in the order doesn't come after it.
                         if earlier > position && passed[earlier] != round {
@@ -226,9 +223,8 @@ impl Dag {
         let Some(pivot) = self.0.pivot else {
             return self.check_without_pivot();
         };
-        let count = self.0.nodes.len();
-        let earlier = reach(pivot, count, &self.0.before);
-        let later = reach(pivot, count, &self.0.after);
+        let earlier = self.0.before.reach(pivot);
+        let later = self.0.after.reach(pivot);
         let pivot = &self.0.nodes[pivot].name;
         for (i, node) in self.0.nodes.iter().enumerate() {
             let name = &node.name;
@@ -256,8 +252,7 @@ impl Dag {
         for (i, node) in self.0.nodes.iter().enumerate() {
             let forward = self
                 .before(i)
-                .iter()
-                .find_map(|&earlier| match self.0.nodes[earlier].kind {
+                .find_map(|earlier| match self.0.nodes[earlier].kind {
                     StepKind::Retriable => Some(earlier),
                     _ => beyond[earlier],
                 });
@@ -274,23 +269,8 @@ impl Dag {
     }
 }
 
-/// Everything that edges lead to from a step, and the step.
-fn reach(from: usize, count: usize, edges: &[Vec<usize>]) -> Vec<bool> {
-    let mut reached = vec![false; count];
-    reached[from] = true;
-    let mut open = vec![from];
-    while let Some(one) = open.pop() {
-        for &next in &edges[one] {
-            if !std::mem::replace(&mut reached[next], true) {
-                open.push(next);
-            }
-        }
-    }
-    reached
-}
-
 /// The place of every name in the order of writing.
-fn check_names(nodes: &[Node]) -> Result<HashMap<String, usize>, DagError> {
+fn check_names(nodes: &[Node]) -> Result<HashMap<Arc<str>, usize>, DagError> {
     let mut names = HashMap::with_capacity(nodes.len());
     for (i, node) in nodes.iter().enumerate() {
         if node.name.is_empty() {
@@ -327,6 +307,27 @@ fn check_names(nodes: &[Node]) -> Result<HashMap<String, usize>, DagError> {
     Ok(names)
 }
 
+/// A name has one text, however many steps wait for the one that it names.
+fn share_names(node: &mut Node, index: &HashMap<Arc<str>, usize>) {
+    for name in node
+        .after
+        .iter_mut()
+        .chain(node.undone_after.iter_mut().flatten())
+    {
+        if let Some((known, _)) = index.get_key_value(name) {
+            *name = known.clone();
+        }
+    }
+    node.after.shrink_to_fit();
+}
+
+/// The places of all steps, in the order of their names. They are as few as their edges, which have been counted.
+fn by_name(nodes: &[Node]) -> Box<[u32]> {
+    let mut places: Box<[u32]> = (0..nodes.len()).map(|place| place as u32).collect();
+    places.sort_unstable_by_key(|place| &nodes[*place as usize].name);
+    places
+}
+
 fn only_pivot(nodes: &[Node]) -> Result<Option<usize>, DagError> {
     let mut pivots = nodes
         .iter()
@@ -342,7 +343,7 @@ fn only_pivot(nodes: &[Node]) -> Result<Option<usize>, DagError> {
 }
 
 /// Always takes the earliest written step whose predecessors have been taken.
-fn sort(nodes: Vec<Node>, written: &HashMap<String, usize>) -> Result<Vec<Node>, DagError> {
+fn sort(nodes: Vec<Node>, written: &HashMap<Arc<str>, usize>) -> Result<Vec<Node>, DagError> {
     let mut waits: Vec<usize> = Vec::with_capacity(nodes.len());
     let mut after = vec![Vec::new(); nodes.len()];
     for (i, node) in nodes.iter().enumerate() {
@@ -366,7 +367,7 @@ fn sort(nodes: Vec<Node>, written: &HashMap<String, usize>) -> Result<Vec<Node>,
             }
         }
     }
-    let circle: Vec<String> = waiting.into_iter().flatten().map(|node| node.name).collect();
+    let circle: Vec<Arc<str>> = waiting.into_iter().flatten().map(|node| node.name).collect();
     match circle.is_empty() {
         true => Ok(sorted),
         false => Err(DagError(format!(
@@ -402,7 +403,7 @@ mod tests {
         );
         assert!(refusal(vec![node("a", Compensatable, &["a"])]).contains("each other: a"));
         let undone_after = |step: &str| Node {
-            undone_after: Some(vec![step.to_owned()]),
+            undone_after: Some(vec![step.into()]),
             ..node("b", Compensatable, &["a"])
         };
         let a = node("a", Compensatable, &[]);
@@ -437,7 +438,7 @@ mod tests {
             node("end", Retriable, &["p"]),
         ])
         .unwrap();
-        let order: Vec<&str> = dag.nodes().iter().map(|node| node.name.as_str()).collect();
+        let order: Vec<&str> = dag.nodes().iter().map(|node| &*node.name).collect();
         assert_eq!(order, ["a", "c", "b", "p", "end"]);
         assert_eq!(dag.ancestors("p"), ["a", "c", "b"]);
         assert_eq!(dag.ancestors("c"), ["a"]);

@@ -96,7 +96,7 @@ fn next(dag: &Dag, state: &State, now: DateTime<Utc>, backward: bool, standings:
 }
 
 pub(crate) fn begin(node: &Node, step: &StepState, backward: bool) -> Action {
-    let step_name = node.name.clone();
+    let step_name = node.name.to_string();
     match backward {
         true => Action::Undo {
             step: step_name,
@@ -149,10 +149,9 @@ fn ahead(dag: &Dag, state: &State, position: usize) -> Standing {
         Standing::InFlight
     } else if step.is_exhausted(node) {
         Standing::Stuck
-    } else if node
-        .after
-        .iter()
-        .all(|before| state.step(before).is_some_and(is_settled_ahead))
+    } else if dag
+        .before(position)
+        .all(|before| is_settled_ahead(state.at(before)))
     {
         Standing::From(step.due(node))
     } else {
@@ -170,8 +169,7 @@ fn back(dag: &Dag, state: &State, position: usize) -> Standing {
     }
     if !dag
         .undone_before(position)
-        .iter()
-        .all(|after| is_settled_back(state.at(*after)))
+        .all(|after| is_settled_back(state.at(after)))
     {
         return Standing::Blocked;
     }

@@ -23,6 +23,7 @@ mod agenda;
 pub mod dag;
 pub mod decide;
 pub mod driver;
+mod edges;
 pub mod engine;
 pub mod event;
 pub mod failpoint;

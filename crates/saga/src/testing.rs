@@ -16,9 +16,9 @@ use crate::journal::{Claim, Journal, JournalError, NewSaga, Owner, SagaHeader};
 /// A step of five tries, a second apart at first.
 pub fn node(name: &str, kind: StepKind, after: &[&str]) -> Node {
     Node {
-        name: name.to_owned(),
+        name: name.into(),
         kind,
-        after: after.iter().map(|&name| name.to_owned()).collect(),
+        after: after.iter().map(|&name| name.into()).collect(),
         undone_after: None,
         retry: RetryPolicy {
             max_attempts: 5,
@@ -26,7 +26,7 @@ pub fn node(name: &str, kind: StepKind, after: &[&str]) -> Node {
             max_delay: Duration::from_secs(30),
         },
         timeout: Duration::from_secs(60),
-        label: String::new(),
+        label: "",
         lane: None,
     }
 }

@@ -3,6 +3,8 @@
 //! Most stand in the simulation's own parts, behind the ports or around the plans. Where a bug belongs into the
 //! saga core itself, a switch in `protector_saga::planted` is thrown, which only builds for the simulation have.
 
+use std::sync::Arc;
+
 use protector_saga::{Dag, FailureClass, Node, State, StepFailure};
 use serde_json::Value;
 
@@ -121,7 +123,7 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
             let before = node.after.len();
             node.after.retain(|name| !name.starts_with(to));
             if node.after.len() < before {
-                node.after.extend(instead.iter().map(|name| (*name).to_owned()));
+                node.after.extend(instead.iter().map(|name| (*name).into()));
             }
         }
     };
@@ -158,10 +160,10 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
         Bug::CommitBeforeBoot => {
             let kinds = ["create-ports", "create-keypairs"];
             let made = nodes.iter().map(|node| node.name.clone());
-            let made: Vec<String> = made
+            let made: Vec<Arc<str>> = made
                 .filter(|name| kinds.iter().any(|kind| name.starts_with(kind)))
                 .collect();
-            let made: Vec<&str> = made.iter().map(String::as_str).collect();
+            let made: Vec<&str> = made.iter().map(|name| &**name).collect();
             drop_edges(&mut nodes, "join-consistency-group", "boot-server", &made);
         }
         Bug::StartBeforeTwinGone => {
@@ -192,8 +194,8 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
     // Steps left without anything behind them hang on to the pivot, as a sound plan has it.
     let pivot = nodes.iter().position(|node| node.kind == StepKind::Pivot);
     if let Some(pivot) = pivot {
-        let followed: Vec<String> = nodes.iter().flat_map(|node| node.after.clone()).collect();
-        let loose: Vec<String> = nodes
+        let followed: Vec<Arc<str>> = nodes.iter().flat_map(|node| node.after.clone()).collect();
+        let loose: Vec<Arc<str>> = nodes
             .iter()
             .filter(|node| node.kind == StepKind::Compensatable && !followed.contains(&node.name))
             .map(|node| node.name.clone())
@@ -203,7 +205,7 @@ pub fn plan(bug: Bug, dag: &Dag) -> Dag {
         } else {
             for node in nodes.iter_mut().filter(|node| loose.contains(&node.name)) {
                 node.kind = StepKind::Retriable;
-                node.after.push("commit".to_owned());
+                node.after.push("commit".into());
             }
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use protector_domain::{
-    Document, Fence, Grave, Group, GroupId, Nonce, Operation, OperationId, SagaId, Site, SiteId, SyncEntry,
-    TenantMapping, TenantMappingId,
+    Document, Fence, Grave, Group, GroupId, GroupStatus, Nonce, Operation, OperationId, SagaId, Site, SiteId,
+    SyncEntry, TenantMapping, TenantMappingId,
 };
 use protector_ports::cloud::Credentials;
 use protector_ports::store::{
@@ -164,6 +164,10 @@ impl Store for SqlStore {
 
     async fn groups(&self, filter: &GroupFilter, page: &Page) -> StoreResult<Vec<Group>> {
         self.group_list(filter, page).await
+    }
+
+    async fn group_ids(&self, status: Option<GroupStatus>) -> StoreResult<Vec<GroupId>> {
+        self.group_id_list(status).await
     }
 
     async fn group_trust(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>> {

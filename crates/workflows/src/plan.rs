@@ -18,27 +18,33 @@ const AFTER_THE_PIVOT: RetryPolicy = RetryPolicy {
     max_delay: Duration::from_secs(120),
 };
 
-pub(crate) fn compensatable(name: impl Into<String>, after: &[&str], label: &str) -> Node {
+pub(crate) fn compensatable(name: impl AsRef<str>, after: &[&str], label: &'static str) -> Node {
     node(name, StepKind::Compensatable, after, label, BEFORE_THE_PIVOT)
 }
 
-pub(crate) fn pivot(name: impl Into<String>, after: &[&str], label: &str) -> Node {
+pub(crate) fn pivot(name: impl AsRef<str>, after: &[&str], label: &'static str) -> Node {
     node(name, StepKind::Pivot, after, label, BEFORE_THE_PIVOT)
 }
 
-pub(crate) fn retriable(name: impl Into<String>, after: &[&str], label: &str) -> Node {
+pub(crate) fn retriable(name: impl AsRef<str>, after: &[&str], label: &'static str) -> Node {
     node(name, StepKind::Retriable, after, label, AFTER_THE_PIVOT)
 }
 
-fn node(name: impl Into<String>, kind: StepKind, after: &[&str], label: &str, retry: RetryPolicy) -> Node {
+fn node(
+    name: impl AsRef<str>,
+    kind: StepKind,
+    after: &[&str],
+    label: &'static str,
+    retry: RetryPolicy,
+) -> Node {
     Node {
-        name: name.into(),
+        name: name.as_ref().into(),
         kind,
-        after: after.iter().map(|name| (*name).to_owned()).collect(),
+        after: after.iter().map(|name| (*name).into()).collect(),
         undone_after: None,
         retry,
         timeout: Duration::from_secs(300),
-        label: label.to_owned(),
+        label,
         lane: None,
     }
 }
@@ -59,7 +65,7 @@ impl Shape for Node {
 
     fn undone_after(self, steps: &[&str]) -> Node {
         Node {
-            undone_after: Some(steps.iter().map(|name| (*name).to_owned()).collect()),
+            undone_after: Some(steps.iter().map(|name| (*name).into()).collect()),
             ..self
         }
     }

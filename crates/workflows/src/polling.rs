@@ -126,6 +126,8 @@ impl<T> Shared<T> {
         {
             return Ok(list.clone());
         }
+        // Nobody needs the old list any more, and of ten thousand servers there is no room for two.
+        *latest = None;
         let asked = Instant::now();
         let list = Arc::new(ask().await?);
         *latest = Some((asked, list.clone()));

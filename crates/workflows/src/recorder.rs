@@ -15,9 +15,9 @@ use protector_ports::store::RecordedFacts;
 use tokio_util::sync::CancellationToken;
 
 use crate::Workflows;
-use crate::failover::record;
+use crate::failover::{Recording, record};
 use crate::failure::{OrFail, StepResult};
-use crate::rounds::{Round, go_round};
+use crate::rounds::{Round, go_round, read};
 use crate::world::World;
 
 /// How soon a group that couldn't be read is tried again.
@@ -65,15 +65,16 @@ impl Recorder {
         let source = group.document.current_primary_site_id;
         let read = async {
             let before = match world.store.facts(group.id()).await.or_fail()? {
-                Some(kept) if kept.about.site == source => serde_json::from_value(kept.facts).ok(),
+                Some(kept) if kept.about.site == source => Recording::parse(&kept.facts).ok(),
                 _ => None,
             };
             let recording = record(world, group, source, before).await?;
             let about = recording.about(source, now);
             let facts = RecordedFacts {
                 about: about.clone(),
-                facts: serde_json::to_value(recording).or_fail()?,
+                facts: serde_json::to_string(&recording).or_fail()?.into(),
             };
+            drop(recording);
             world.store.keep_facts(group.id(), &facts).await.or_fail()?;
             StepResult::Ok(about.are_complete(group) && about.read_at >= now)
         };
@@ -98,10 +99,12 @@ impl Recorder {
 
 #[async_trait]
 impl Round for Recorder {
-    async fn round(&mut self, groups: Vec<Group>) {
-        self.tried
-            .retain(|id, _| groups.iter().any(|group| group.id() == *id));
-        for group in groups {
+    async fn round(&mut self, groups: Vec<GroupId>) {
+        self.tried.retain(|id, _| groups.contains(id));
+        for id in groups {
+            let Some(group) = read(&self.world, id).await else {
+                continue;
+            };
             match self.is_due(&group).await {
                 Ok(true) => self.read(&group).await,
                 Ok(false) => {}

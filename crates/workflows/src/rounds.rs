@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protector_domain::{Group, GroupStatus};
-use protector_ports::store::{GroupFilter, Page};
+use protector_domain::{Group, GroupId, GroupStatus};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::World;
 
 #[async_trait]
 pub(crate) trait Round: Send {
-    async fn round(&mut self, groups: Vec<Group>);
+    /// By their ids, because groups may be large: each is read when its turn comes, and given up before the next one.
+    async fn round(&mut self, groups: Vec<GroupId>);
 }
 
 /// Goes round until the process is asked to stop.
@@ -41,32 +41,35 @@ pub(crate) async fn go_round(
 }
 
 async fn once(world: &World, round: &mut impl Round) {
-    let groups = groups(world).await;
-    if !groups.iter().any(is_failing_over) {
-        round.round(groups).await;
+    if !is_failing_over(world).await {
+        round.round(ids(world, None).await).await;
     }
 }
 
-async fn groups(world: &World) -> Vec<Group> {
-    let all = world
-        .store
-        .groups(&GroupFilter::default(), &Page::default())
-        .await;
-    all.unwrap_or_else(|error| {
+async fn ids(world: &World, status: Option<GroupStatus>) -> Vec<GroupId> {
+    world.store.group_ids(status).await.unwrap_or_else(|error| {
         tracing::debug!(%error, "the groups can't be read now");
         Vec::new()
     })
 }
 
-fn is_failing_over(group: &Group) -> bool {
-    group.status == GroupStatus::FailingOver
+/// The group as it is now; `None` where it is gone, or can't be read now.
+pub(crate) async fn read(world: &World, id: GroupId) -> Option<Group> {
+    world.store.group(id).await.unwrap_or_else(|error| {
+        tracing::debug!(group = %id, %error, "a group can't be read now");
+        None
+    })
+}
+
+async fn is_failing_over(world: &World) -> bool {
+    !ids(world, Some(GroupStatus::FailingOver)).await.is_empty()
 }
 
 /// Comes back when a failover is under way.
 async fn failover_begins(world: &World, pause: Duration) {
     loop {
         tokio::time::sleep(pause).await;
-        if groups(world).await.iter().any(is_failing_over) {
+        if is_failing_over(world).await {
             return;
         }
     }

@@ -91,6 +91,7 @@ impl World {
             if group == before {
                 return Ok(group);
             }
+            drop(before);
             let now = self.clock.now();
             group.updated_at = now;
             let entry = message.map(|message| SyncEntry {

@@ -30,9 +30,9 @@ pub(super) struct DemoPlanner {
 impl DemoPlanner {
     pub(super) fn new(dir: &Path) -> Result<Self> {
         let node = |name: &str, after: &[&str]| Node {
-            name: name.to_owned(),
+            name: name.into(),
             kind: StepKind::Compensatable,
-            after: after.iter().map(|one| (*one).to_owned()).collect(),
+            after: after.iter().map(|one| (*one).into()).collect(),
             undone_after: None,
             retry: RetryPolicy {
                 max_attempts: 3,
@@ -40,7 +40,7 @@ impl DemoPlanner {
                 max_delay: Duration::from_secs(5),
             },
             timeout: Duration::from_secs(24 * 3600),
-            label: String::new(),
+            label: "",
             lane: None,
         };
         let dag = Dag::new(vec![

@@ -100,7 +100,9 @@ fn is_settled(dag: &Dag, state: &State, step: &str) -> bool {
             .step(name)
             .is_some_and(|step| step.given_up || matches!(step.phase, StepPhase::Done | StepPhase::Undone))
     };
-    let next = dag.position(step).map_or(&[][..], |position| dag.after(position));
-    let mut next = next.iter().map(|&position| &dag.nodes()[position].name);
-    state.ended().is_some() || (done(step) && next.all(|name| done(name)))
+    let mut next = dag
+        .position(step)
+        .into_iter()
+        .flat_map(|position| dag.after(position));
+    state.ended().is_some() || (done(step) && next.all(|position| done(&dag.nodes()[position].name)))
 }

@@ -238,7 +238,7 @@ async fn an_undo_is_tried_again_and_then_needs_the_operator() {
 async fn what_matters_most_is_not_held_up_by_what_cannot_be_undone() {
     let scene = Scene::new(vec![
         Node {
-            undone_after: Some(vec!["c".to_owned()]),
+            undone_after: Some(vec!["c".into()]),
             ..node("a", Compensatable, &[])
         },
         node("b", Compensatable, &["a"]),

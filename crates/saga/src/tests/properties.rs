@@ -1,5 +1,7 @@
 //! Any plan, any failures, crashes anywhere: the saga comes to one of its ends, and the world agrees.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::world::{Fault, Scene};
@@ -17,7 +19,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     (0usize..6, 0usize..5, any::<bool>(), edges, any::<bool>()).prop_map(
         |(before, after, pivot, edges, laned)| {
             let mut nodes: Vec<Node> = Vec::new();
-            let choose = |names: &[String], bits: u64| -> Vec<String> {
+            let choose = |names: &[Arc<str>], bits: u64| -> Vec<Arc<str>> {
                 names
                     .iter()
                     .enumerate()
@@ -35,7 +37,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                     lane,
                     ..node(&name, StepKind::Compensatable, &[])
                 });
-                names.push(name);
+                names.push(name.into());
             }
             if pivot || before > 0 && after > 0 {
                 nodes.push(Node {
@@ -43,7 +45,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                     ..node("pivot", StepKind::Pivot, &[])
                 });
             }
-            let first: Vec<String> = nodes
+            let first: Vec<Arc<str>> = nodes
                 .iter()
                 .filter(|node| node.kind == StepKind::Pivot)
                 .map(|n| n.name.clone())
@@ -57,7 +59,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                     lane,
                     ..node(&name, StepKind::Retriable, &[])
                 });
-                names.push(name);
+                names.push(name.into());
             }
             Plan { nodes }
         },
@@ -87,7 +89,7 @@ fn troubles() -> impl Strategy<Value = Vec<Trouble>> {
     proptest::collection::vec(trouble, 0..5)
 }
 
-async fn check(scene: &Scene, troubles: Vec<Trouble>, cancel_after: Option<u64>, faulty: &[String]) {
+async fn check(scene: &Scene, troubles: Vec<Trouble>, cancel_after: Option<u64>, faulty: &[Arc<str>]) {
     let work = async {
         for trouble in troubles {
             scene.journal.expect(trouble);
@@ -108,7 +110,7 @@ async fn check(scene: &Scene, troubles: Vec<Trouble>, cancel_after: Option<u64>,
     };
     let (end, ()) = tokio::join!(work, cancel);
     let state = scene.state();
-    let all: Vec<&str> = state.steps().map(|(node, _)| node.name.as_str()).collect();
+    let all: Vec<&str> = state.steps().map(|(node, _)| &*node.name).collect();
     let things = scene.world.things();
     let made = scene.world.made();
     assert_eq!(state.ended(), end);
@@ -127,7 +129,7 @@ async fn check(scene: &Scene, troubles: Vec<Trouble>, cancel_after: Option<u64>,
             );
             match state.first_error() {
                 Some((step, _)) => assert!(
-                    faulty.iter().any(|name| name == step),
+                    faulty.iter().any(|name| **name == *step),
                     "{step} was no injected failure"
                 ),
                 None => assert!(state.is_cancelled()),
@@ -183,8 +185,8 @@ proptest! {
             let scene = Scene::new(plan.nodes.clone());
             let mut faulty = Vec::new();
             for (i, node) in plan.nodes.iter().enumerate().filter(|(i, _)| spoil >> i & 1 == 1) {
-                scene.world.faults.lock().unwrap().insert(node.name.clone(), run_faults[i].clone());
-                scene.world.undo_faults.lock().unwrap().insert(node.name.clone(), undo_faults[i].clone());
+                scene.world.faults.lock().unwrap().insert(node.name.to_string(), run_faults[i].clone());
+                scene.world.undo_faults.lock().unwrap().insert(node.name.to_string(), undo_faults[i].clone());
                 faulty.push(node.name.clone());
             }
             check(&scene, troubles, cancel_after, &faulty).await;

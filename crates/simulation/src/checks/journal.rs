@@ -207,12 +207,12 @@ fn out_of_order(dag: &Dag, state: &State, event: &Event, sure: bool) -> Option<S
             }
             let node = dag.node(step)?;
             let later: Vec<&str> = match &node.undone_after {
-                Some(few) => few.iter().map(String::as_str).collect(),
+                Some(few) => few.iter().map(|name| &**name).collect(),
                 None => dag
                     .nodes()
                     .iter()
-                    .filter(|node| node.after.contains(step))
-                    .map(|node| node.name.as_str())
+                    .filter(|node| node.after.iter().any(|before| **before == **step))
+                    .map(|node| &*node.name)
                     .collect(),
             };
             let stands = later.into_iter().find(|name| {

@@ -251,6 +251,14 @@ impl Store for Hands {
             .await
     }
 
+    async fn group_ids(&self, status: Option<GroupStatus>) -> StoreResult<Vec<GroupId>> {
+        self.read("group ids", |db| {
+            let wanted = |group: &&Group| status.is_none_or(|status| group.status == status);
+            db.groups.values().filter(wanted).map(Group::id).collect()
+        })
+        .await
+    }
+
     async fn group_trust(&self, id: GroupId, site: SiteId) -> StoreResult<Option<SecretString>> {
         self.read("trust", |db| db.trusts.get(&(id, site)).cloned()).await
     }

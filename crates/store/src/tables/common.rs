@@ -7,17 +7,17 @@ use crate::columns::json;
 use crate::database::{Connection, query, unavailable};
 use crate::store::SqlStore;
 
-/// Before a group is written: whoever changes it, API or engine, the last version that was confirmed stays. Later
+/// Before a group is written over the revision that it was read at: whoever changes it, API or engine, the last version that was confirmed stays. Later
 /// changes of an unconfirmed version leave it as it is.
-pub async fn keep(connection: &mut Connection, next: &Group) -> StoreResult<()> {
+pub async fn keep(connection: &mut Connection, group: &Group) -> StoreResult<()> {
     const KEEP: &str = "REPLACE INTO common_documents (protection_group_id, document) \
          SELECT id, document FROM protection_groups WHERE id = ? AND revision = ? AND sync_status = ?";
-    if next.sync.status == SyncStatus::Synced {
+    if group.sync.status == SyncStatus::Synced {
         return Ok(());
     }
     query(KEEP)
-        .bind(next.id().to_string())
-        .bind(next.revision - 1)
+        .bind(group.id().to_string())
+        .bind(group.revision)
         .bind(SyncStatus::Synced.as_str())
         .execute(connection)
         .await

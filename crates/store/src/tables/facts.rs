@@ -2,7 +2,6 @@
 
 use protector_domain::GroupId;
 use protector_ports::store::{FactsAbout, RecordedFacts, StoreResult};
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::columns::{id, json, json_text, time, time_text};
 use crate::database::{Row, query, unavailable};
@@ -14,8 +13,7 @@ fn place(group: GroupId) -> String {
 
 impl SqlStore {
     pub(crate) async fn facts_keep(&self, group: GroupId, facts: &RecordedFacts) -> StoreResult<()> {
-        let text = SecretString::from(json_text(&facts.facts)?);
-        let sealed = self.seal(&text, &place(group))?;
+        let sealed = self.seal(&facts.facts, &place(group))?;
         query(
             "REPLACE INTO group_facts (protection_group_id, site_id, read_at, servers, facts) VALUES (?, ?, ?, ?, ?)",
         )
@@ -38,10 +36,9 @@ impl SqlStore {
                 .await
                 .map_err(unavailable)?;
         let Some(row) = row else { return Ok(None) };
-        let text = self.open(&row.text("facts")?, &place(group))?;
         Ok(Some(RecordedFacts {
             about: about(&row)?,
-            facts: json("the facts of a group", text.expose_secret())?,
+            facts: self.open(&row.text("facts")?, &place(group))?,
         }))
     }
 

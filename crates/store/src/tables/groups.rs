@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{
-    ConsistencyGroup, Group, GroupId, MemberId, MemberState, PolicyStatus, ProjectId, SyncState,
+    ConsistencyGroup, Group, GroupId, GroupStatus, MemberId, MemberState, PolicyStatus, ProjectId, SyncState,
 };
 use protector_ports::StoreError;
 use protector_ports::store::{Along, GroupFilter, Page, StoreResult};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::along::{self, Change};
 use super::page::{self, Sorted};
 use super::{common, graves, group_rows};
-use crate::columns::{json, json_text, number, time, time_text, word};
+use crate::columns::{id, json, json_text, number, time, time_text, word};
 use crate::database::{Connection, Query, Row, query, refers_to_nothing, taken, unavailable};
 use crate::store::SqlStore;
 
@@ -127,14 +127,11 @@ impl SqlStore {
              WHERE id = ? AND revision = ?";
         let mut transaction = self.database.begin().await?;
         along::before(&mut transaction, group.id(), along).await?;
-        let next = Group {
-            revision: group.revision + 1,
-            ..group.clone()
-        };
-        common::keep(&mut transaction, &next).await?;
-        let update = self.bind_columns(query(UPDATE), &next)?;
-        let done = update
-            .bind(next.revision)
+        common::keep(&mut transaction, group).await?;
+        let revision = group.revision + 1;
+        let done = self
+            .bind_columns(query(UPDATE), group)?
+            .bind(revision)
             .bind(group.id().to_string())
             .bind(group.revision)
             .execute(&mut transaction)
@@ -143,11 +140,14 @@ impl SqlStore {
         if done == 0 {
             return Err(stale_or_missing(&mut transaction, group).await?);
         }
-        group_rows::write(&mut transaction, &next, self.site).await?;
-        self.write_along(&mut transaction, Change::Written(&next), along)
+        group_rows::write(&mut transaction, group, self.site).await?;
+        self.write_along(&mut transaction, Change::Written(group), along)
             .await?;
         transaction.commit().await?;
-        Ok(next)
+        Ok(Group {
+            revision,
+            ..group.clone()
+        })
     }
 
     /// The columns that both statements set, in their order.
@@ -229,6 +229,17 @@ impl SqlStore {
         page::equal(&mut query, "status", filter.status.as_deref());
         let rows = sorted.fetch(&self.database, "protection_groups", query).await?;
         rows.iter().map(group).collect()
+    }
+
+    pub(crate) async fn group_id_list(&self, status: Option<GroupStatus>) -> StoreResult<Vec<GroupId>> {
+        let mut query = query("SELECT id FROM protection_groups WHERE 1 = 1");
+        page::equal(&mut query, "status", status.map(|status| status.as_str()));
+        query.push(" ORDER BY created_at, id");
+        let rows = query
+            .fetch_all(&mut self.database.read().await?)
+            .await
+            .map_err(unavailable)?;
+        rows.iter().map(|row| id(&row.text("id")?)).collect()
     }
 }
 

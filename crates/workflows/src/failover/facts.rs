@@ -10,6 +10,7 @@ use protector_domain::{
 };
 use protector_ports::cloud::{Access, Keypair, Network, Port, SecurityGroup, Server, Subnet, Volume};
 use protector_ports::store::FactsAbout;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -85,6 +86,10 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    pub(crate) fn parse(kept: &SecretString) -> serde_json::Result<Self> {
+        serde_json::from_str(kept.expose_secret())
+    }
+
     /// The whole is as old as what is oldest in it.
     pub(crate) fn about(&self, site: SiteId, now: DateTime<Utc>) -> FactsAbout {
         FactsAbout {

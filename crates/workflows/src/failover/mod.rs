@@ -51,8 +51,7 @@ use tokio::time::Instant;
 
 use self::adoption::LastLook;
 pub(crate) use self::adoption::flag;
-use self::facts::Recording;
-pub(crate) use self::facts::record;
+pub(crate) use self::facts::{Recording, record};
 pub use self::left_behind::Remnant;
 use self::made::Made;
 use self::names::{Disk, step};

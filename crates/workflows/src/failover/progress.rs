@@ -51,7 +51,7 @@ impl Failover {
         operation.current_step = state
             .steps()
             .find(|(_, step)| matches!(step.phase, StepPhase::Running | StepPhase::Undoing))
-            .map(|(node, _)| node.name.clone());
+            .map(|(node, _)| node.name.to_string());
         operation.steps_completed.clear();
         operation.steps_failed.clear();
         let first_failed = state.first_error().and_then(|(name, _)| label_of(state, name));
@@ -241,11 +241,11 @@ fn courses(state: &State) -> [(Phase, Course); Phase::ALL.len()] {
     courses
 }
 
-fn label_of<'a>(state: &'a State, step: &str) -> Option<&'a str> {
+fn label_of(state: &State, step: &str) -> Option<&'static str> {
     state
         .steps()
-        .find(|(node, _)| node.name == step)
-        .map(|(node, _)| node.label.as_str())
+        .find(|(node, _)| *node.name == *step)
+        .map(|(node, _)| node.label)
 }
 
 fn report(state: &State, node: &Node, step: &StepState) -> StepReport {
@@ -261,7 +261,7 @@ fn report(state: &State, node: &Node, step: &StepState) -> StepReport {
         FailureClass::Ambiguous => "ambiguous",
     };
     StepReport {
-        name: node.name.clone(),
+        name: node.name.to_string(),
         phase,
         state: match given_up {
             Some(_) => "failed".to_owned(),

@@ -15,16 +15,16 @@ use super::{Failover, Manner, recorded};
 use crate::failure::{OrFail, StepResult};
 use crate::fencing;
 
-/// Where the group runs from now on, with whom.
-struct Move {
-    members: Vec<Member>,
+/// Where the group runs from now on, with whom: the members are made of the journal where they are written.
+struct Move<'a> {
+    state: &'a State,
     given_up: BTreeMap<MemberId, String>,
 }
 
 /// What is to be written.
-struct End {
+struct End<'a> {
     outcome: Outcome,
-    moved: Option<Move>,
+    moved: Option<Move<'a>>,
     /// What is still lying about.
     told: Option<String>,
     reason: Option<String>,
@@ -35,7 +35,7 @@ impl Failover {
     pub(super) async fn close(&self, state: &State, outcome: SagaOutcome) -> StepResult<()> {
         let moved = match outcome {
             SagaOutcome::Completed => Some(Move {
-                members: self.moved_members(state)?,
+                state,
                 given_up: match self.manner {
                     Manner::Planned => BTreeMap::new(),
                     Manner::Unplanned => recorded::<Committed>(state, step::COMMIT)?.given_up,
@@ -100,7 +100,7 @@ impl Failover {
         self.world.store.begin_fence(&fence).await.or_fail()
     }
 
-    fn line(&self, end: &End) -> String {
+    fn line(&self, end: &End<'_>) -> String {
         let line = format!(
             "failover {} ended: {}",
             self.order.operation,
@@ -113,13 +113,13 @@ impl Failover {
     }
 
     /// False where it was written before.
-    fn end_planned(&self, group: &mut Group, end: &End) -> StepResult<bool> {
+    fn end_planned(&self, group: &mut Group, end: &End<'_>) -> StepResult<bool> {
         let to = end.moved.as_ref().map(|_| self.there());
         if !protocol::conclude(group, self.order.operation, end.outcome, to, end.now) {
             return Ok(false);
         }
         if let Some(moved) = &end.moved {
-            replace_members(group, moved);
+            replace_members(group, self.moved_members(moved.state)?);
         }
         match end.outcome {
             Outcome::Abandoned => group.set_status(GroupStatus::Error, end.reason.clone()),
@@ -130,7 +130,7 @@ impl Failover {
     }
 
     /// The start of an unplanned failover is in no document, so its end is the first that the document tells.
-    fn end_unplanned(&self, group: &mut Group, end: &End) -> StepResult<bool> {
+    fn end_unplanned(&self, group: &mut Group, end: &End<'_>) -> StepResult<bool> {
         let mut told = group.document.intents.iter();
         if told.any(|intent| intent.operation_id == self.order.operation)
             || group.status != GroupStatus::FailingOver
@@ -140,7 +140,7 @@ impl Failover {
         if let Some(moved) = &end.moved {
             let (operation, adopts) = (self.order.operation, self.order.adopts);
             protocol::take_over(group, operation, adopts, end.outcome, self.there(), end.now);
-            replace_members(group, moved);
+            replace_members(group, self.moved_members(moved.state)?);
             for member in &self.order.members {
                 match moved.given_up.get(&member.id) {
                     Some(reason) => {
@@ -185,11 +185,11 @@ impl Failover {
 }
 
 /// Other servers, other volumes, the same members.
-fn replace_members(group: &mut Group, moved: &Move) {
-    let new: HashMap<MemberId, &Member> = moved.members.iter().map(|new| (new.id, new)).collect();
+fn replace_members(group: &mut Group, moved: Vec<Member>) {
+    let mut new: HashMap<MemberId, Member> = moved.into_iter().map(|new| (new.id, new)).collect();
     for member in &mut group.document.members {
-        if let Some(new) = new.get(&member.id) {
-            *member = (*new).clone();
+        if let Some(new) = new.remove(&member.id) {
+            *member = new;
         }
     }
 }

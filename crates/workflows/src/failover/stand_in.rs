@@ -23,7 +23,7 @@ pub(super) struct Hand {
 impl Failover {
     pub(super) async fn hand(&self, site: SiteId) -> StepResult<Hand> {
         let world = &self.world;
-        let group = world.group(self.order.group).await?;
+        let group = self.group().await?;
         let project = group
             .project(site)
             .cloned()

@@ -14,11 +14,14 @@ use crate::world::World;
 /// A keypair's, whose name is only its owner's.
 type NameAndOwner = (String, Option<String>);
 
-/// What is known of the wanted servers.
+/// What is known of the wanted servers. Of ten thousand that is much, so the lists are kept as they came, in the order of
+/// what is looked for in them.
 pub(super) struct Survey {
-    servers: HashMap<ServerId, Server>,
-    volumes: HashMap<VolumeId, Volume>,
-    ports: HashMap<String, Vec<Port>>,
+    /// By their ids.
+    servers: Vec<Server>,
+    volumes: Vec<Volume>,
+    /// By the ids of their servers.
+    ports: Vec<Port>,
     networks: Vec<Network>,
     subnets: Vec<Subnet>,
     security_groups: Vec<SecurityGroup>,
@@ -35,7 +38,7 @@ impl Survey {
         members: &[Member],
     ) -> StepResult<Self> {
         let cloud = &world.cloud;
-        let (servers, volumes, ports, networks, subnets, security_groups) = tokio::try_join!(
+        let (mut servers, mut volumes, mut ports, networks, subnets, security_groups) = tokio::try_join!(
             cloud.servers_of(service, project),
             cloud.volumes_of(service, project),
             cloud.ports_of(service, project),
@@ -51,24 +54,16 @@ impl Survey {
             .map(|volume| &volume.volume_id)
             .collect();
         let devices: HashSet<&str> = wanted.iter().map(|id| id.as_str()).collect();
-        let mut ports_of: HashMap<String, Vec<Port>> = HashMap::new();
-        for port in ports {
-            if devices.contains(port.device_id.as_str()) {
-                ports_of.entry(port.device_id.clone()).or_default().push(port);
-            }
-        }
+        servers.retain(|server| wanted.contains(&server.id));
+        servers.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        volumes.retain(|volume| theirs.contains(&volume.id));
+        volumes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        ports.retain(|port| devices.contains(port.device_id.as_str()));
+        ports.sort_by(|a, b| a.device_id.cmp(&b.device_id));
         Ok(Self {
-            servers: servers
-                .into_iter()
-                .filter(|server| wanted.contains(&server.id))
-                .map(|server| (server.id.clone(), server))
-                .collect(),
-            volumes: volumes
-                .into_iter()
-                .filter(|volume| theirs.contains(&volume.id))
-                .map(|volume| (volume.id.clone(), volume))
-                .collect(),
-            ports: ports_of,
+            servers,
+            volumes,
+            ports,
             networks,
             subnets,
             security_groups,
@@ -77,16 +72,21 @@ impl Survey {
     }
 
     pub(super) fn server(&self, id: &ServerId) -> Option<&Server> {
-        self.servers.get(id)
+        let found = self.servers.binary_search_by(|server| server.id.cmp(id));
+        found.ok().map(|place| &self.servers[place])
     }
 
     pub(super) fn volume(&self, id: &VolumeId) -> Option<&Volume> {
-        self.volumes.get(id)
+        let found = self.volumes.binary_search_by(|volume| volume.id.cmp(id));
+        found.ok().map(|place| &self.volumes[place])
     }
 
     /// The ports of a server, in the order of the guest's interfaces.
     pub(super) fn ports(&self, server: &Server) -> Vec<Port> {
-        let mut ports = self.ports.get(server.id.as_str()).cloned().unwrap_or_default();
+        let id = server.id.as_str();
+        let first = self.ports.partition_point(|port| port.device_id.as_str() < id);
+        let theirs = self.ports[first..].iter().take_while(|port| port.device_id == id);
+        let mut ports: Vec<Port> = theirs.cloned().collect();
         let place = |port: &Port| {
             let mut macs = server.macs.iter();
             macs.position(|mac| mac.eq_ignore_ascii_case(&port.mac_address))
@@ -123,7 +123,7 @@ impl Survey {
     /// Networks and security groups, as far as these servers use them.
     pub(super) fn surroundings(&self) -> Surroundings {
         let (mut networks, mut subnets, mut groups) = (HashSet::new(), HashSet::new(), HashSet::new());
-        for port in self.ports.values().flatten() {
+        for port in &self.ports {
             networks.insert(&port.network_id);
             subnets.extend(port.fixed_ips.iter().map(|ip| &ip.subnet_id));
             groups.extend(&port.security_groups);

@@ -40,7 +40,7 @@ impl Failover {
             return Err(permanent("nothing is recorded of the servers"));
         };
         tracing::info!(operation = %self.order.operation, read_at = %kept.about.read_at, "the servers are made as they were last seen");
-        let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
+        let recording = Recording::parse(&kept.facts).or_fail()?;
         let surroundings = serde_json::to_value(&recording.facts.surroundings).or_fail();
         *self.recording.lock().await = Some(Arc::new(recording));
         surroundings
@@ -54,7 +54,7 @@ impl Failover {
                 // The engine that recalled first is gone.
                 let kept = self.world.store.facts(self.order.group).await.or_fail()?;
                 let kept = kept.ok_or_else(|| permanent("nothing is recorded of the servers"))?;
-                *known = Some(Arc::new(serde_json::from_value(kept.facts).or_fail()?));
+                *known = Some(Arc::new(Recording::parse(&kept.facts).or_fail()?));
             }
             known.clone()
         };
@@ -93,10 +93,21 @@ impl Failover {
 
     /// User data is kept apart: it may hold secrets, and the journal holds none.
     pub(super) async fn recalled_user_data(&self, member: &Member) -> StepResult<Option<String>> {
+        // What is recorded of many servers is long: it is read once for all that boot now.
+        let _reading = self.recording.lock().await;
+        if let Some(known) = self.user_data.of(member.id) {
+            return Ok(known);
+        }
         let kept = self.world.store.facts(self.order.group).await.or_fail()?;
         let Some(kept) = kept else { return Ok(None) };
-        let mut recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
-        Ok(recording.user_data.remove(&member.id))
+        let mut recording = Recording::parse(&kept.facts).or_fail()?;
+        let its = recording.user_data.remove(&member.id);
+        self.user_data.remember(member.id, its.clone());
+        for other in self.order.members.iter().filter(|other| other.id != member.id) {
+            self.user_data
+                .remember(other.id, recording.user_data.remove(&other.id));
+        }
+        Ok(its)
     }
 
     /// From here on the lost array's snapshots are refused, should it come back.

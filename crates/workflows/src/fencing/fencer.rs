@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use protector_domain::{Fence, Group, SiteId};
+use protector_domain::{Fence, Group, GroupId, SiteId};
 use tokio_util::sync::CancellationToken;
 
 use super::{hold_array, hold_servers};
@@ -109,7 +109,7 @@ fn is_ours_to_replicate(group: &Group, fence: &Fence, here: SiteId) -> bool {
 
 #[async_trait]
 impl Round for Fencer {
-    async fn round(&mut self, groups: Vec<Group>) {
+    async fn round(&mut self, _groups: Vec<GroupId>) {
         let open = match self.world.store.open_fences().await.or_fail() {
             Ok(open) => open,
             Err(failure) => {
@@ -118,12 +118,18 @@ impl Round for Fencer {
             }
         };
         for fence in open {
-            let group = groups.iter().find(|group| group.id() == fence.group_id);
+            let group = match self.world.store.group(fence.group_id).await.or_fail() {
+                Ok(group) => group,
+                Err(failure) => {
+                    tracing::debug!(group = %fence.group_id, reason = failure.message, "a fenced group can't be read now");
+                    continue;
+                }
+            };
             let mut after = Fence {
                 trouble: None,
                 ..fence.clone()
             };
-            if let Err(failure) = self.work_on(&mut after, group).await {
+            if let Err(failure) = self.work_on(&mut after, group.as_ref()).await {
                 if fence.trouble.as_ref() != Some(&failure.message) {
                     tracing::warn!(group = %fence.group_id, site = %fence.site_id, reason = failure.message, "a site that lost its group isn't dealt with yet; it is tried again");
                 }

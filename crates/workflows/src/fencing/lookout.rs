@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use protector_domain::{Group, GroupStatus, SiteId, SyncEntry};
+use protector_domain::{Group, GroupId, GroupStatus, SiteId, SyncEntry};
 use protector_ports::StoreError;
 use protector_ports::store::Along;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use super::fence;
 use crate::Workflows;
 use crate::failover::{EPOCH_KEY, GROUP_KEY};
 use crate::failure::{OrFail, StepResult};
-use crate::rounds::{Round, go_round};
+use crate::rounds::{Round, go_round, read};
 use crate::world::World;
 
 pub struct Lookout {
@@ -167,9 +167,9 @@ fn unknown<T: Default>(failure: protector_saga::StepFailure) -> T {
 
 #[async_trait]
 impl Round for Lookout {
-    async fn round(&mut self, groups: Vec<Group>) {
+    async fn round(&mut self, groups: Vec<GroupId>) {
         let here = self.world.directory.local();
-        let runs_here = |group: &&Group| {
+        let runs_here = |group: &Group| {
             group.document.current_primary_site_id == here
                 && matches!(
                     group.status,
@@ -177,8 +177,11 @@ impl Round for Lookout {
                 )
                 && !group.document.members.is_empty()
         };
-        for group in groups.iter().filter(runs_here) {
-            if let Err(failure) = self.look(group, here).await {
+        for id in groups {
+            let Some(group) = read(&self.world, id).await.filter(runs_here) else {
+                continue;
+            };
+            if let Err(failure) = self.look(&group, here).await {
                 tracing::warn!(
                     group = group.document.name,
                     reason = failure.message,

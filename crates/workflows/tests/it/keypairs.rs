@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use protector_domain::{OperationId, Outcome};
 use protector_ports::cloud::Keypair;
+use protector_saga::{Event, Journal};
 use protector_sim::cloud::{Delays, Settings};
 use protector_sim::http::{Action, Rule};
 use protector_workflows::ImportAs;
@@ -33,10 +34,11 @@ fn no_host(lab: &Lab) {
     });
 }
 
-async fn state_of(lab: &Lab, id: OperationId, step: &str) -> String {
-    let operation = lab.operation(id).await;
-    let step = operation.steps.into_iter().find(|one| one.name == step);
-    step.map(|step| step.state).unwrap_or_default()
+/// The journal has it at once; the operation's row is drawn anew only now and then.
+async fn is_done(lab: &Lab, id: OperationId, step: &str) -> bool {
+    let journal = lab.store.events(id.into()).await.unwrap();
+    let mut events = journal.iter().map(|record| &record.event);
+    events.any(|event| matches!(event, Event::Done { step: done, .. } if done == step))
 }
 
 #[tokio::test]
@@ -109,7 +111,7 @@ async fn a_keypair_that_its_user_has_replaced_is_his() {
     });
     let id = lab.order().await;
     let _engine = lab.engine(ImportAs::Service);
-    while state_of(&lab, id, "create-keypairs").await != "done" {
+    while !is_done(&lab, id, "create-keypairs").await {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let demo = lab.user("site-b", "demo");
@@ -130,9 +132,16 @@ async fn a_keypair_that_its_user_has_replaced_is_his() {
 async fn a_keypair_is_taken_back_from_the_user_who_got_it() {
     let lab = bare().await;
     no_host(&lab);
+    lab.set(Settings {
+        delays: Some(Delays {
+            build: 1500,
+            ..DELAYS
+        }),
+        ..Settings::default()
+    });
     let id = lab.order().await;
     let engine = lab.engine(ImportAs::Service);
-    while state_of(&lab, id, "create-keypairs").await != "done" {
+    while !is_done(&lab, id, "create-keypairs").await {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(engine);

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use protector_ports::Store;
 use protector_ports::store::{Along, FactsAbout, RecordedFacts};
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::samples::{group, now, two_sites};
@@ -20,7 +21,7 @@ pub async fn the_last_facts_are_kept_with_their_group(store: Arc<dyn Store>) {
                 .map(|member| member.instance_id.clone())
                 .collect(),
         },
-        facts: json!({"members": {"user_data": user_data}}),
+        facts: SecretString::from(json!({"members": {"user_data": user_data}}).to_string()),
     };
     assert!(
         store.keep_facts(web.id(), &facts("early")).await.is_err(),

@@ -184,7 +184,7 @@ impl Failover {
             return Ok(None);
         };
         report.facts_read_at = Some(kept.about.read_at);
-        let recording: Recording = serde_json::from_value(kept.facts).or_fail()?;
+        let recording = Recording::parse(&kept.facts).or_fail()?;
         let old = TimeDelta::from_std(self.world.options.facts_age * 2).unwrap_or(TimeDelta::MAX);
         let now = self.world.clock.now();
         for member in &self.order.members {
