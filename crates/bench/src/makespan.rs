@@ -129,7 +129,7 @@ async fn one(servers: usize, scale: f64, outcome: Outcome) -> Result<Run> {
     let ordered = Instant::now();
     let operation = world.order().await?;
     let bound = R1.bound(servers, VOLUMES_EACH);
-    let patience = Duration::from_secs_f64(bound / scale * 10.0 + 120.0);
+    let patience = Duration::from_secs_f64(bound / scale * 20.0 + 120.0);
     let ended = loop {
         ensure!(engine.is_alive()?, "the engine has ended:\n{}", world.log());
         let now = world.operation(operation).await?;
