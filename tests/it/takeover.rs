@@ -90,6 +90,35 @@ async fn o2_nothing_is_asked_of_the_other_site() -> Result<()> {
     Ok(())
 }
 
+/// The site that was given up for dead isn't, and a client brings what both have: the failover goes on.
+#[tokio::test]
+async fn o2_a_bundle_that_is_brought_again_meanwhile_stops_nothing() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    stack.replicated().await?;
+    if let Some(engine) = stack.b.engine.take() {
+        engine.kill().await?;
+    }
+    let body = json!({"failover": {"type": "unplanned"}});
+    let path = format!("/protection-groups/{}", group.id);
+    let act = format!("{path}/action");
+    let answer = pair.there.call(Method::POST, &act, Some(&body)).await?.ok(202)?;
+    pair.push(&group.id).await?;
+    let shown = pair.there.get(&path).await?["protection_group"].clone();
+    assert_eq!(shown["status"], "failing_over", "{shown:#}");
+    stack.b.start_engine()?;
+    let operation = format!("/operations/{}", text(&answer["operation"], "id")?);
+    let there = pair.reversed();
+    let ended = there
+        .until(&operation, "operation", |now| !now["outcome"].is_null())
+        .await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    let shown = pair.there.get(&path).await?["protection_group"].clone();
+    assert_eq!(shown["current_primary_site"], "site-b", "{shown:#}");
+    Ok(())
+}
+
 /// The other site takes connections and never answers. Whoever hung there when the failover began doesn't try again.
 #[tokio::test]
 async fn o2_a_silent_site_is_not_waited_for() -> Result<()> {

@@ -157,9 +157,14 @@ pub fn confirm(group: &mut Group, receipt: &Receipt, now: DateTime<Utc>) {
 /// Takes the other site's document in the place of ours: it has been judged.
 pub fn adopt(group: &mut Group, document: Document, now: DateTime<Utc>) -> Result<(), IllegalTransition> {
     let moved = document.current_primary_site_id != group.document.current_primary_site_id;
+    let known = group.document == document;
     group.sync = received(document.stamp, now);
     group.document = document;
     group.updated_at = now;
+    // What this site does with the group meanwhile is in no document.
+    if known {
+        return Ok(());
+    }
     if group.document.open_intent().is_some() {
         return group.set_status(GroupStatus::FailingOver, None);
     }
