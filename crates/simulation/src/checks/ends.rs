@@ -30,6 +30,8 @@ impl Sim {
                 .left(&order)
                 .or_else(|| self.not_as_before(side, &order))
                 .or_else(|| self.without_cause(saga)),
+            // What it would have carried on is the other site's again, as that site has left it.
+            (Ok(Work::UnplannedFailover(order)), SagaOutcome::RolledBack) if order.adopts.is_some() => None,
             (Ok(Work::UnplannedFailover(order)), SagaOutcome::RolledBack) => {
                 self.left(&order).or_else(|| self.without_cause(saga))
             }
