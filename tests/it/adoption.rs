@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use protector_tests::programs::Program;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -57,21 +57,13 @@ struct Scene {
     engine: Option<Program>,
 }
 
-fn pid(engine: &Program) -> Result<Pid> {
-    Pid::from_raw(i32::try_from(engine.pid()?)?).context("no process")
-}
-
 async fn stopped(engine: &Program) -> Result<()> {
     let end = Instant::now() + PATIENCE;
-    loop {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", engine.pid()?))?;
-        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-        if state == Some('T') {
-            return Ok(());
-        }
+    while !engine.is_stopped()? {
         ensure!(Instant::now() < end, "the blow hit nothing");
         sleep(Duration::from_millis(20)).await;
     }
+    Ok(())
 }
 
 impl Scene {
@@ -178,7 +170,7 @@ impl Scene {
             }
             Loss::Frozen => {
                 let engine = self.engine.take().context("no engine")?;
-                kill_process(pid(&engine)?, Signal::CONT)?;
+                engine.signal(Signal::CONT)?;
                 self.stack.a.engine = Some(engine);
                 self.stack.a.start_api().await
             }

@@ -37,9 +37,7 @@ fn listen(directory: &Path, name: &str) -> Result<(UnixDatagram, String)> {
 }
 
 fn ask_to_end(program: &Program) -> Result<()> {
-    use rustix::process::{Pid, Signal, kill_process};
-    let pid = Pid::from_raw(i32::try_from(program.pid()?)?).context("no process")?;
-    Ok(kill_process(pid, Signal::TERM)?)
+    program.signal(rustix::process::Signal::TERM)
 }
 
 /// A name short enough for a socket.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use protector_tests::Site;
 use protector_tests::programs::Program;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::journal::Journal;
@@ -30,21 +30,10 @@ impl Engine {
         Ok(Self { program, log })
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.program.pid()?)?).context("no process")?;
-        Ok(kill_process(pid, signal)?)
-    }
-
-    fn is_stopped(&self) -> Result<bool> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.program.pid()?))?;
-        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-        Ok(state == Some('T'))
-    }
-
     /// Until it has stopped itself; once all is over it never will.
     pub async fn stopped(&mut self, journal: &mut Journal) -> Result<()> {
         let end = Instant::now() + PATIENCE;
-        while !self.is_stopped()? {
+        while !self.program.is_stopped()? {
             ensure!(
                 self.program.runs()?,
                 "the engine has ended; see {}",
@@ -61,7 +50,7 @@ impl Engine {
 
     /// It goes on.
     pub fn wake(&self) -> Result<()> {
-        self.signal(Signal::CONT)
+        self.program.signal(Signal::CONT)
     }
 
     /// Until it has said this.
@@ -84,7 +73,7 @@ impl Engine {
 
     /// End it in good order.
     pub async fn end(mut self) -> Result<()> {
-        self.signal(Signal::TERM)?;
+        self.program.signal(Signal::TERM)?;
         tokio::time::timeout(PATIENCE, self.program.ended())
             .await
             .with_context(|| format!("the engine doesn't end; see {}", self.log.display()))?

@@ -252,12 +252,10 @@ pub fn may_take_over(group: &Group, here: SiteId) -> Result<Option<OperationId>,
     }
 }
 
-/// The operation of the other site that the move to where the group runs now has carried on, if it did.
-pub fn carried_on(document: &Document) -> Option<OperationId> {
+/// The operation of the other site that the takeover which began an epoch has carried on, if it did.
+pub fn carried_on(document: &Document, epoch: u64) -> Option<OperationId> {
     let mut moves = document.intents.iter();
-    moves
-        .find(|intent| intent.reserved_epoch == document.stamp.epoch)?
-        .adopts
+    moves.find(|intent| intent.reserved_epoch == epoch)?.adopts
 }
 
 /// The epoch that a site begins which takes the group over: behind every one that it knows to be used or reserved. The

@@ -164,7 +164,7 @@ impl Service {
         Ok(Takeover {
             members: failed,
             epoch: document.stamp.epoch,
-            adopts: protocol::carried_on(document),
+            adopts: protocol::carried_on(document, document.stamp.epoch),
         })
     }
 

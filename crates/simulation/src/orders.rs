@@ -147,7 +147,10 @@ impl Sim {
         let partial = found.status == GroupStatus::FailedOverPartial;
         let (epoch, adopts) = match protocol::may_take_over(&found, site_id(1)) {
             Ok(announced) => (protocol::next_epoch(document, site_id(1)), announced),
-            Err(Refusal::Here) if partial => (document.stamp.epoch, protocol::carried_on(document)),
+            Err(Refusal::Here) if partial => (
+                document.stamp.epoch,
+                protocol::carried_on(document, document.stamp.epoch),
+            ),
             Err(_) => return None,
         };
         let mut order = FailoverOrder {

@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 /// Where a program is: in the directory named by `PROTECTOR_BIN_DIR`, or where cargo built them beside this test.
@@ -73,6 +74,19 @@ impl Program {
             .stderr(File::create(log)?)
             .kill_on_drop(true)
             .spawn()?)
+    }
+
+    /// Send it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("no process")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Whether it has been stopped, or has stopped itself, and can go on.
+    pub fn is_stopped(&self) -> Result<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        Ok(state == Some('T'))
     }
 
     pub fn pid(&self) -> Result<u32> {

@@ -18,11 +18,11 @@ import json
 from tests.functional import world as worlds
 
 
-def test_o2_a_silent_site_is_asked_nothing_until_all_is_up(unhurried):
-    world = unhurried
+def ready(world, name=None):
+    """A group of one server that site-b could take over."""
     group = world.group()
     world.policy(group)
-    server = world.boot('silent-web')
+    server = world.boot(name or '%s-web' % group)
     world.show('site-a', 'protection-group', 'member-add', group,
                '--instance-id', server)
     world.advance_arrays(301)
@@ -30,17 +30,28 @@ def test_o2_a_silent_site_is_asked_nothing_until_all_is_up(unhurried):
         lambda: world.openstack('site-b', 'protector', 'protection-group',
                                 'preflight', group, '--type', 'unplanned'),
         lambda ended: ended.code == 0)
+    return group
+
+
+def take_over(world, group):
+    """The operation by which site-b has taken it over."""
+    operation = world.show(
+        'site-b', 'protection-group', 'failover', group, '--type',
+        'unplanned', '--yes')
+    ended = worlds.eventually(
+        lambda: world.show('site-b', 'operation', 'show', operation['id']),
+        lambda seen: seen['status'] in ('completed', 'failed'))
+    assert ended['status'] == 'completed', ended
+    return ended
+
+
+def test_o2_a_silent_site_is_asked_nothing_until_all_is_up(unhurried):
+    world = unhurried
+    group = ready(world, 'silent-web')
     world.silence('site-a')
     try:
         before = world.knocks('site-a')
-        operation = world.show(
-            'site-b', 'protection-group', 'failover', group, '--type',
-            'unplanned', '--yes')
-        ended = worlds.eventually(
-            lambda: world.show('site-b', 'operation', 'show',
-                               operation['id']),
-            lambda seen: seen['status'] in ('completed', 'failed'))
-        assert ended['status'] == 'completed', ended
+        ended = take_over(world, group)
         # Only later is the lost site asked whether it can be fenced.
         assert world.knocks('site-a') == before
         made = ended['result_data']['instances_created'][0]['id']
@@ -57,27 +68,11 @@ def test_o2_a_silent_site_is_asked_nothing_until_all_is_up(unhurried):
 
 def taken_over(world, before_the_loss):
     """A group that site-b has taken over; site-a is there again."""
-    group = world.group()
-    world.policy(group)
-    server = world.boot('%s-web' % group)
-    world.show('site-a', 'protection-group', 'member-add', group,
-               '--instance-id', server)
-    world.advance_arrays(301)
-    worlds.eventually(
-        lambda: world.openstack('site-b', 'protector', 'protection-group',
-                                'preflight', group, '--type', 'unplanned'),
-        lambda ended: ended.code == 0)
+    group = ready(world)
     before_the_loss(group)
     world.down('site-a')
     try:
-        operation = world.show(
-            'site-b', 'protection-group', 'failover', group, '--type',
-            'unplanned', '--yes')
-        ended = worlds.eventually(
-            lambda: world.show('site-b', 'operation', 'show',
-                               operation['id']),
-            lambda seen: seen['status'] in ('completed', 'failed'))
-        assert ended['status'] == 'completed', ended
+        take_over(world, group)
     finally:
         world.heal('site-a')
     return group

@@ -42,7 +42,6 @@ impl Failover {
         let world = &self.world;
         let service = self.service(self.order.target).await?;
         let what = format!("importing volume {}", disk.volume.volume_id);
-        // Only a repeated step can find something; the first one is spared the look.
         let found = if self.may_find(context) {
             self.imported(disk).await?
         } else {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use protector_domain::{Fence, Group, GroupId, SiteId};
+use protector_domain::{Fence, Group, GroupId, SiteId, protocol};
 use tokio_util::sync::CancellationToken;
 
 use super::{hold_array, hold_servers};
@@ -75,9 +75,7 @@ impl Fencer {
     async fn release_adopted(&self, group: &Group, fence: &Fence) -> StepResult<bool> {
         let world = &self.world;
         let here = world.directory.local();
-        let mut moves = group.document.intents.iter();
-        let adopted = moves.find(|intent| intent.reserved_epoch == fence.epoch);
-        let Some(operation) = adopted.and_then(|intent| intent.adopts) else {
+        let Some(operation) = protocol::carried_on(&group.document, fence.epoch) else {
             return Ok(true);
         };
         if fence.site_id == here {
