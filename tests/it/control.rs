@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::harness::{Pair, Stack, names, text};
+use crate::harness::setback::stop_at_last;
+use crate::harness::{Pair, Session, Stack, Trouble, names, text};
 use anyhow::{Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,6 +32,19 @@ fn is_running(operation: &Value, kind: &str) -> bool {
     steps.any(|step| {
         step["state"] == "running" && step["name"].as_str().is_some_and(|name| name.starts_with(kind))
     })
+}
+
+/// A step could not be taken back.
+fn has_stayed(operation: &Value, kind: &str) -> bool {
+    let mut steps = operation["steps"].as_array().into_iter().flatten();
+    steps.any(|step| {
+        step["state"] == "undo_failed" && step["name"].as_str().is_some_and(|name| name.starts_with(kind))
+    })
+}
+
+/// And that is left to the operator.
+fn waits_for(operation: &Value, kind: &str) -> bool {
+    operation["waiting_for"] == "operator" && has_stayed(operation, kind)
 }
 
 #[tokio::test]
@@ -83,12 +97,7 @@ async fn o9_what_waits_for_the_operator_goes_on_at_his_word() -> Result<()> {
     tell(&pair, &operation, json!({"retry": {}}), 409).await?;
     let waiting = until(&pair, &operation, |now| now["waiting_for"] == "operator").await?;
     assert_eq!(waiting["status"], "rolling_back", "{waiting:#}");
-    let failed = waiting["steps"].as_array().into_iter().flatten();
-    ensure!(
-        failed.clone().any(|step| step["state"] == "undo_failed"
-            && text(step, "name").is_ok_and(|name| name.starts_with("create-ports"))),
-        "{waiting:#}"
-    );
+    ensure!(waits_for(&waiting, "create-ports"), "{waiting:#}");
     tell(
         &pair,
         &operation,
@@ -110,5 +119,42 @@ async fn o9_what_waits_for_the_operator_goes_on_at_his_word() -> Result<()> {
     assert_eq!(ended["result_data"]["left_behind"], json!([]));
     let ports = pair.there.listed("network", "/v2.0/ports", "ports").await?;
     ensure!(ports.is_empty(), "{ports:?}");
+    Ok(())
+}
+
+/// An operator may let a new server stay that can't be removed: then it is that one that runs.
+#[tokio::test]
+async fn o9_a_new_server_that_stays_never_runs_beside_the_old_one() -> Result<()> {
+    let stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    stop_at_last().cause(&stack.simulation).await?;
+    let refused = json!({"forbidden": {"code": 403, "message": "Refused for the test."}});
+    let kept = Trouble::at("site-b", "DELETE /servers/").status(403, refused);
+    kept.cause(&stack.simulation).await?;
+    let operation = pair.failover(&group.id, json!({})).await?;
+    until(&pair, &operation, |now| waits_for(now, "boot-server")).await?;
+    tell(&pair, &operation, json!({"resolve": {"decision": "accept"}}), 202).await?;
+    let stopped = until(&pair, &operation, |now| has_stayed(now, "stop-server")).await?;
+    ensure!(stopped.to_string().contains("would run beside it"), "{stopped:#}");
+    let statuses = async |session: &Session| -> Result<Vec<Value>> {
+        let servers = session.listed("compute", "/servers/detail", "servers").await?;
+        Ok(servers.iter().map(|server| server["status"].clone()).collect())
+    };
+    assert_eq!(statuses(&pair.here).await?, ["SHUTOFF"]);
+    assert_eq!(statuses(&pair.there).await?, ["ACTIVE"]);
+
+    // Once the new one is gone by whatever hand, the old one runs again.
+    stack.simulation.heal().await?;
+    let twin = &pair.there.listed("compute", "/servers/detail", "servers").await?[0];
+    let path = format!("/servers/{}", text(twin, "id")?);
+    pair.there
+        .cloud("compute", Method::DELETE, &path, None)
+        .await?
+        .ok(204)?;
+    let ended = pair.ended_by(&operation, &json!({"retry": {}})).await?;
+    assert_eq!(ended["outcome"], "abandoned", "{ended:#}");
+    assert_eq!(statuses(&pair.here).await?, ["ACTIVE"]);
+    assert_eq!(statuses(&pair.there).await?, [] as [Value; 0]);
     Ok(())
 }

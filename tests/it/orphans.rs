@@ -1,33 +1,11 @@
 //! What an operation could not take back is found by its marks, and removed at the administrator's word.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use reqwest::Method;
-use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use serde_json::json;
 
+use crate::harness::Stack;
 use crate::harness::state::{ALLOWED, differences};
-use crate::harness::{Pair, Stack};
-
-/// Says "accept" as often as the operation asks, until it has ended.
-async fn give_up(pair: &Pair, operation: &str) -> Result<Value> {
-    let end = Instant::now() + Duration::from_secs(90);
-    loop {
-        let now = pair.here.get(&format!("/operations/{operation}")).await?["operation"].clone();
-        if !now["outcome"].is_null() {
-            return Ok(now);
-        }
-        if now["waiting_for"] == "operator" {
-            let path = format!("/operations/{operation}/action");
-            let word = json!({"resolve": {"decision": "accept"}});
-            // It may have gone on by itself meanwhile.
-            pair.here.call(Method::POST, &path, Some(&word)).await?;
-        }
-        ensure!(Instant::now() < end, "it never ends: {now:#}");
-        sleep(Duration::from_millis(100)).await;
-    }
-}
 
 #[tokio::test]
 async fn o9_what_an_abandoned_operation_left_is_listed_and_removed() -> Result<()> {
@@ -54,7 +32,9 @@ async fn o9_what_an_abandoned_operation_left_is_listed_and_removed() -> Result<(
         "body": {"errors": [{"context": "test", "message": "Refused for the test."}]}}});
     stack.simulation.disturb("fa-b", &kept).await?;
     let operation = pair.failover(&group.id, json!({})).await?;
-    let ended = give_up(&pair, &operation).await?;
+    let ended = pair
+        .ended_by(&operation, &json!({"resolve": {"decision": "accept"}}))
+        .await?;
     assert_eq!(ended["outcome"], "abandoned", "{ended:#}");
     stack.simulation.heal().await?;
 

@@ -72,10 +72,10 @@ impl Cell {
     /// in the record that is lost here. The operation lists it as in doubt.
     pub fn stays_in_doubt(&self) -> &'static [&'static str] {
         let record_lost = self.blow == Blow::Error && self.point == "after-call" && self.fails.is_none();
-        if self.step == "create-keypairs" && record_lost {
-            &["site-b/compute/keypairs/"]
-        } else {
-            &[]
+        match (self.step == "create-keypairs" && record_lost, self.kind) {
+            (false, _) => &[],
+            (true, Kind::Back) => &["site-a/compute/keypairs/"],
+            (true, _) => &["site-b/compute/keypairs/"],
         }
     }
 

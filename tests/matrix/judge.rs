@@ -9,6 +9,18 @@ use serde_json::Value;
 /// What may differ besides.
 const VARIES: &[Allowed] = &[
     Allowed {
+        path: "site-b/compute/servers/*/updated",
+        why: "the server was stopped and started",
+    },
+    Allowed {
+        path: "site-a/compute/servers/*/number",
+        why: "counts from the servers that are there, and an old one goes",
+    },
+    Allowed {
+        path: "site-a/volume/messages",
+        why: "Cinder's own record of what it could not take over",
+    },
+    Allowed {
         path: "site-a/volume/volumes/*/updated_at",
         why: "the volume was in a group, or on its way into one",
     },
@@ -44,7 +56,7 @@ impl Effect {
     pub fn of(before: &Value, after: &Value, known: &BTreeSet<String>) -> Self {
         let mut lines = BTreeMap::new();
         for line in differences(before, after, &allowed()) {
-            *lines.entry(mask(&line, known)).or_insert(0) += 1;
+            *lines.entry(sorted(&mask(&line, known))).or_insert(0) += 1;
         }
         Self(lines)
     }
@@ -80,12 +92,16 @@ pub fn completed(now: &Effect, undisturbed: &Effect, after: &Value) -> Verdict {
 }
 
 /// The world after an operation that was taken back, but for what lies `elsewhere`: what the other site has to do with
-/// it by an operation of its own, and what nobody can know to be ours.
-pub fn taken_back(before: &Value, after: &Value, elsewhere: &[&str]) -> Verdict {
+/// it by an operation of its own, and what nobody can know to be ours. What was `given_up` may have changed or gone, and
+/// nothing new may be in its place.
+pub fn taken_back(before: &Value, after: &Value, elsewhere: &[&str], given_up: &[Allowed]) -> Verdict {
     let mut verdict = doubles(after);
+    let unexpected = differences(before, after, &[allowed().as_slice(), given_up].concat());
     let mut traces = differences(before, after, &allowed());
+    let is_new = |line: &String| line.contains(": - -> ");
+    traces.retain(|line| is_new(line) || unexpected.contains(line));
     traces.retain(|line| !elsewhere.iter().any(|place| line.starts_with(place)));
-    verdict.orphans = traces.iter().filter(|line| line.contains(": - -> ")).count();
+    verdict.orphans = traces.iter().filter(|line| is_new(line)).count();
     verdict
         .findings
         .extend(traces.into_iter().map(|line| format!("trace: {line}")));
@@ -165,6 +181,22 @@ fn mask(text: &str, known: &BTreeSet<String>) -> String {
         rest = skip(rest, length);
     }
     masked
+}
+
+/// The lists in it were sorted with their ids, and have to be without.
+fn sorted(line: &str) -> String {
+    let list = |text: &str| {
+        let mut elements: Vec<&str> = text.split(", ").collect();
+        elements.sort_unstable();
+        elements.join(", ")
+    };
+    match line
+        .split_once(": ")
+        .map(|(path, values)| (path, values.split_once(" -> ")))
+    {
+        Some((path, Some((then, now)))) => format!("{path}: {} -> {}", list(then), list(now)),
+        _ => line.to_owned(),
+    }
 }
 
 fn skip(text: &str, length: usize) -> &str {

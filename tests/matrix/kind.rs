@@ -1,7 +1,8 @@
 //! The operations, and how each is ordered in a world in which nothing else happens.
 
 use anyhow::{Context, Result, ensure};
-use protector_tests::{Pair, Stack, protection::text};
+use protector_tests::state::Allowed;
+use protector_tests::{Pair, Session, Stack, protection::text};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -17,6 +18,8 @@ pub enum Kind {
     DissolvePeer,
     Planned,
     Unplanned,
+    /// A planned failover to the site where the group was before, and where its old servers make room.
+    Back,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub enum Place {
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Establish,
         Self::EstablishPeer,
         Self::Bind,
@@ -36,6 +39,7 @@ impl Kind {
         Self::DissolvePeer,
         Self::Planned,
         Self::Unplanned,
+        Self::Back,
     ];
 
     pub fn name(self) -> &'static str {
@@ -49,13 +53,14 @@ impl Kind {
             Self::DissolvePeer => "dissolve-peer",
             Self::Planned => "planned-failover",
             Self::Unplanned => "unplanned-failover",
+            Self::Back => "way-back",
         }
     }
 
     /// Where the engine is that is hit.
     pub fn place(self) -> Place {
         match self {
-            Self::EstablishPeer | Self::DissolvePeer | Self::Unplanned => Place::B,
+            Self::EstablishPeer | Self::DissolvePeer | Self::Unplanned | Self::Back => Place::B,
             _ => Place::A,
         }
     }
@@ -74,6 +79,15 @@ impl Kind {
             (false, _) => &[],
             (true, Place::A) => &["site-b/", "fa-b/"],
             (true, Place::B) => &["site-a/", "fa-a/"],
+        }
+    }
+
+    /// What an operation that is taken back doesn't put back: the old server that has made room is gone for good, and
+    /// nothing holds what it had.
+    pub fn gives_up(self) -> &'static [Allowed] {
+        match self {
+            Self::Back => ROOM_MADE,
+            _ => &[],
         }
     }
 
@@ -97,10 +111,17 @@ impl Kind {
             Self::Planned | Self::Unplanned => {
                 scene.group = stack.protected(pair, "web", 2).await?.id;
                 stack.replicated().await?;
-                // So that there is one to make.
-                let path = "/os-keypairs/demo-key";
-                let gone = pair.there.cloud("compute", Method::DELETE, path, None).await?;
-                ensure!(gone.status.is_success(), "{gone:?}");
+                lose_keypair(&pair.there).await?;
+            }
+            Self::Back => {
+                scene.group = stack.protected(pair, "web", 2).await?.id;
+                stack.replicated().await?;
+                let operation = pair.failover(&scene.group, json!({})).await?;
+                let ended = pair.ended(&scene.group, &operation).await?;
+                ensure!(ended["outcome"] == "completed", "{ended:#}");
+                // The other site hears by whose trust to act over here.
+                pair.reversed().push(&scene.group).await?;
+                lose_keypair(&pair.here).await?;
             }
         }
         Ok(scene)
@@ -139,6 +160,9 @@ impl Kind {
             Self::Planned => {
                 pair.failover(&scene.group, json!({})).await?;
             }
+            Self::Back => {
+                pair.reversed().failover(&scene.group, json!({})).await?;
+            }
             Self::Unplanned => {
                 let body = json!({"failover": {"type": "unplanned"}});
                 let path = format!("{path}/action");
@@ -149,6 +173,61 @@ impl Kind {
         Ok(())
     }
 }
+
+/// So that there is one to make.
+async fn lose_keypair(target: &Session) -> Result<()> {
+    let path = "/os-keypairs/demo-key";
+    let gone = target.cloud("compute", Method::DELETE, path, None).await?;
+    ensure!(gone.status.is_success(), "{gone:?}");
+    Ok(())
+}
+
+const ROOM_MADE: &[Allowed] = &[
+    Allowed {
+        path: "site-a/compute/servers/*",
+        why: "the server was deleted",
+    },
+    Allowed {
+        path: "site-a/network/ports/*/device_id",
+        why: "its port is free",
+    },
+    Allowed {
+        path: "site-a/network/ports/*/device_owner",
+        why: "its port is free",
+    },
+    Allowed {
+        path: "site-a/network/ports/*/binding:host_id",
+        why: "its port is free",
+    },
+    Allowed {
+        path: "site-a/network/ports/*/binding:vif_type",
+        why: "its port is free",
+    },
+    Allowed {
+        path: "site-a/volume/volumes/*/status",
+        why: "its volume is free",
+    },
+    Allowed {
+        path: "site-a/volume/volumes/*/attachments",
+        why: "its volume is free",
+    },
+    Allowed {
+        path: "site-a/volume/volumes/*/group_id",
+        why: "its volume has left the group for its successor",
+    },
+    Allowed {
+        path: "fa-a/connections",
+        why: "its volume is free",
+    },
+    Allowed {
+        path: "fa-a/volumes/*/connections",
+        why: "its volume is free",
+    },
+    Allowed {
+        path: "fa-a/groups/*/volumes",
+        why: "its volume has left the group for its successor",
+    },
+];
 
 const TYPE: &str = "replicated-ssd";
 

@@ -216,7 +216,7 @@ async fn judge(lane: &mut Lane, cell: &Cell, ended: &str) -> Result<Verdict> {
         }
         _ => {
             let elsewhere = [cell.kind.elsewhere(), cell.stays_in_doubt()].concat();
-            judge::taken_back(&ready.before, &after, &elsewhere)
+            judge::taken_back(&ready.before, &after, &elsewhere, cell.kind.gives_up())
         }
     })
 }

@@ -9,7 +9,7 @@ use protector_saga::state::decision;
 use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
-use crate::checks::Books;
+use crate::checks::{BESIDE, Books};
 use crate::database::Database;
 use crate::engines;
 use crate::history::History;
@@ -341,10 +341,11 @@ impl Director {
                 }
                 spoken.insert(saga, now);
                 let doubtful = reason.contains("'commit'");
-                // Nobody says of a new server that it may stay while the old one starts again.
-                let twin = reason.contains("undoing step 'boot-server");
+                // Who said of a new server that it may stay says so of the old one, too: nothing else ends it.
+                let beside = reason.contains(BESIDE);
                 let word = match sim.chance.below(10) {
-                    0 if !calm && !twin => decision::ACCEPT,
+                    _ if beside => decision::ACCEPT,
+                    0 if !calm => decision::ACCEPT,
                     1 if !calm && doubtful => decision::ROLL_BACK,
                     _ => decision::RETRY,
                 };

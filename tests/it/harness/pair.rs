@@ -124,6 +124,24 @@ impl Pair {
         Ok(ended)
     }
 
+    /// Watch an operation to its end, and say this word as often as it waits for the operator.
+    pub async fn ended_by(&self, operation: &str, word: &Value) -> Result<Value> {
+        let end = Instant::now() + PATIENCE * 2;
+        loop {
+            let now = self.here.get(&format!("/operations/{operation}")).await?["operation"].clone();
+            if !now["outcome"].is_null() {
+                return Ok(now);
+            }
+            if now["waiting_for"] == "operator" {
+                let path = format!("/operations/{operation}/action");
+                // It may have gone on by itself meanwhile.
+                self.here.call(Method::POST, &path, Some(word)).await?;
+            }
+            ensure!(Instant::now() < end, "it never ends: {now:#}");
+            sleep(INTERVAL * 2).await;
+        }
+    }
+
     /// Order the deletion of a group here, and tell it there.
     pub async fn delete(&self, id: &str) -> Result<()> {
         let path = format!("/protection-groups/{id}");

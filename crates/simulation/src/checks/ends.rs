@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{FailoverOrder, GroupStatus, Member, OperationStatus, SagaId, Work};
-use protector_saga::{SagaOutcome, StepKind};
+use protector_saga::SagaOutcome;
 
+use super::BESIDE;
 use crate::sim::Sim;
 use crate::world::{NAMES, Side, side_of};
 
@@ -315,16 +316,10 @@ impl Sim {
 
     /// Whether an operator is waited for without anything that he could mend.
     pub fn waits_without_cause(&self, saga: SagaId, reason: &str) -> bool {
-        let forward = self.books.state(saga).is_some_and(|state| {
-            state
-                .steps()
-                .any(|(node, step)| node.kind == StepKind::Retriable && step.attempts > 0)
-        });
-        let _ = forward;
         !(reason.contains(crate::hands::INJECTED)
-            || reason.contains("(injected)")
             || reason.contains("did not end within")
             || reason.contains("engine stopped every time")
+            || (reason.contains(BESIDE) && self.books.accepted.contains(&saga))
             || self.world.broken > 0)
     }
 

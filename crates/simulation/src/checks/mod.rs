@@ -18,6 +18,9 @@ use crate::watch::Attempt;
 use crate::weather::Place;
 use crate::world::{Side, Time};
 
+/// What an operation says that waits because the operator has let a new server stay.
+pub const BESIDE: &str = "would run beside it";
+
 struct Lease {
     owner: Option<Owner>,
     fence: i64,

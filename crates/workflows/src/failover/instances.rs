@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::facts::facts_of;
 use super::names::{Disk, EPOCH_KEY, GROUP_KEY, MEMBER_KEY, OPERATION_KEY, port_description};
+use super::replace::may_run;
 use super::{Failover, Manner, ServerRecord, VolumeRecord, recorded, step};
 use crate::failure::{OrFail, StepResult, While, failed, full, permanent};
 use crate::polling::{Pulse, until};
@@ -52,6 +53,7 @@ impl Failover {
         if !facts_of(context.state, member)?.was_running {
             return Ok(());
         }
+        self.check_twin_is_away(context, member).await?;
         let hand = self.hand(self.order.source).await?;
         let what = format!("stopping server '{}'", member.instance_name);
         // A stop that was asked for and not yet done would win over the start.
@@ -95,6 +97,24 @@ impl Failover {
             },
         )
         .await
+    }
+
+    /// The operator may have gone on without the removal of the new server: then it is looked for, and while it may run
+    /// the old one stays stopped.
+    async fn check_twin_is_away(&self, context: &StepContext<'_>, member: &Member) -> StepResult<()> {
+        let boot = context.state.step(&step::boot(member));
+        if !boot.is_some_and(|boot| boot.given_up) {
+            return Ok(());
+        }
+        let hand = self.hand(self.order.target).await?;
+        match self.twin_by(&hand, member).await? {
+            Some(twin) if may_run(&twin) => Err(permanent(format!(
+                "Server '{}' is not started again: its new server {} at site '{}' is {} and would run beside it. Delete or stop that one \
+                 there and `retry`; or `resolve` with `accept`, and the old one stays stopped.",
+                member.instance_name, twin.id, hand.access.site_name, twin.status
+            ))),
+            _ => Ok(()),
+        }
     }
 
     async fn wait_source(
