@@ -74,7 +74,7 @@ impl Cell {
         let record_lost = self.blow == Blow::Error && self.point == "after-call" && self.fails.is_none();
         match (self.step == "create-keypairs" && record_lost, self.kind) {
             (false, _) => &[],
-            (true, Kind::Back) => &["site-a/compute/keypairs/"],
+            (true, Kind::FailoverBack) => &["site-a/compute/keypairs/"],
             (true, _) => &["site-b/compute/keypairs/"],
         }
     }

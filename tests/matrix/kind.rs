@@ -19,7 +19,7 @@ pub enum Kind {
     Planned,
     Unplanned,
     /// A planned failover to the site where the group was before, and where its old servers make room.
-    Back,
+    FailoverBack,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Kind {
         Self::DissolvePeer,
         Self::Planned,
         Self::Unplanned,
-        Self::Back,
+        Self::FailoverBack,
     ];
 
     pub fn name(self) -> &'static str {
@@ -53,14 +53,14 @@ impl Kind {
             Self::DissolvePeer => "dissolve-peer",
             Self::Planned => "planned-failover",
             Self::Unplanned => "unplanned-failover",
-            Self::Back => "way-back",
+            Self::FailoverBack => "failover-back",
         }
     }
 
     /// Where the engine is that is hit.
     pub fn place(self) -> Place {
         match self {
-            Self::EstablishPeer | Self::DissolvePeer | Self::Unplanned | Self::Back => Place::B,
+            Self::EstablishPeer | Self::DissolvePeer | Self::Unplanned | Self::FailoverBack => Place::B,
             _ => Place::A,
         }
     }
@@ -86,7 +86,7 @@ impl Kind {
     /// nothing holds what it had.
     pub fn gives_up(self) -> &'static [Allowed] {
         match self {
-            Self::Back => ROOM_MADE,
+            Self::FailoverBack => ROOM_MADE,
             _ => &[],
         }
     }
@@ -113,7 +113,7 @@ impl Kind {
                 stack.replicated().await?;
                 lose_keypair(&pair.there).await?;
             }
-            Self::Back => {
+            Self::FailoverBack => {
                 scene.group = stack.protected(pair, "web", 2).await?.id;
                 stack.replicated().await?;
                 let operation = pair.failover(&scene.group, json!({})).await?;
@@ -160,7 +160,7 @@ impl Kind {
             Self::Planned => {
                 pair.failover(&scene.group, json!({})).await?;
             }
-            Self::Back => {
+            Self::FailoverBack => {
                 pair.reversed().failover(&scene.group, json!({})).await?;
             }
             Self::Unplanned => {
