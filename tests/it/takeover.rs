@@ -90,6 +90,41 @@ async fn o2_nothing_is_asked_of_the_other_site() -> Result<()> {
     Ok(())
 }
 
+/// Cinder's group is there to be looked at: that somebody deleted it holds nobody up.
+#[tokio::test]
+async fn o2_a_cinder_group_that_was_deleted_is_made_again() -> Result<()> {
+    let mut stack = Stack::start().await?;
+    let pair = stack.pair("demo").await?;
+    let group = stack.protected(&pair, "web", 1).await?;
+    stack.replicated().await?;
+    let groups = async || pair.there.listed("volumev3", "/groups/detail", "groups").await;
+    let old = text(&groups().await?[0], "id")?.to_owned();
+    let delete = json!({"delete": {"delete-volumes": false}});
+    let path = format!("/groups/{old}/action");
+    pair.there
+        .cloud("volumev3", Method::POST, &path, Some(&delete))
+        .await?
+        .ok(202)?;
+    let end = Instant::now() + Duration::from_secs(30);
+    while !groups().await?.is_empty() {
+        ensure!(Instant::now() < end, "Cinder keeps the group");
+        sleep(Duration::from_millis(100)).await;
+    }
+    stack.lose_site_a().await?;
+    let ended = take_over(&pair, &group.id).await?;
+    assert_eq!(ended["outcome"], "completed", "{ended:#}");
+    let new = text(&groups().await?[0], "id")?.to_owned();
+    let volumes = pair.there.listed("volumev3", "/volumes/detail", "volumes").await?;
+    ensure!(
+        !volumes.is_empty() && volumes.iter().all(|volume| volume["group_id"] == new),
+        "{volumes:#?}"
+    );
+    let path = format!("/protection-groups/{}/consistency-group", group.id);
+    let shown = pair.there.get(&path).await?["consistency_group"].clone();
+    assert_eq!(shown["secondary_cg_id"], new, "{shown:#}");
+    Ok(())
+}
+
 /// The site that was given up for dead isn't, and a client brings what both have: the failover goes on.
 #[tokio::test]
 async fn o2_a_bundle_that_is_brought_again_meanwhile_stops_nothing() -> Result<()> {

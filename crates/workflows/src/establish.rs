@@ -10,10 +10,9 @@ use protector_ports::AccessError;
 use protector_saga::{Dag, DagError, SagaOutcome, State, StepContext, StepFailure, Steps};
 use serde_json::Value;
 
-use crate::failure::{OrFail, StepResult, While, permanent};
+use crate::failure::{OrFail, StepResult, permanent};
 use crate::plan::{Shape, compensatable};
 use crate::polling::until;
-use crate::volume_groups::name_of;
 use crate::world::World;
 
 const OWN: &str = "volume-group";
@@ -47,28 +46,9 @@ impl Establish {
         let group = world.group(self.group).await?;
         let here = world.directory.local();
         let access = world.directory.tenant(here, &group).await.or_fail()?;
-        let volume_type = group
-            .document
-            .volume_types
-            .get(&here)
-            .ok_or_else(|| permanent("the group has no volume type for this site"))?;
         let id = match world.find_volume_group(&access, false, self.group).await? {
             Some(found) => found.id,
-            None => {
-                let description = format!("Volumes of protection group {}", group.document.name);
-                world
-                    .cloud
-                    .create_volume_group(
-                        &access,
-                        &name_of(self.group),
-                        &description,
-                        &world.options.group_type,
-                        &volume_type.id,
-                    )
-                    .await
-                    .or_fail()
-                    .during("creating the Cinder group")?
-            }
+            None => world.make_volume_group(&access, &group, here).await?,
         };
         until(context, world.ticks, Duration::from_secs(240), "creating the Cinder group", async || {
             let now = world.cloud.volume_group(&access, &id).await.or_fail()?;

@@ -8,7 +8,7 @@ use protector_ports::cloud::{Access, VolumeGroup};
 use protector_ports::error::Absent;
 use protector_saga::StepContext;
 
-use crate::failure::{OrFail, StepResult, permanent};
+use crate::failure::{OrFail, StepResult, While, permanent, retryable};
 use crate::polling::until;
 use crate::world::World;
 
@@ -35,7 +35,29 @@ impl World {
             .find(|candidate| candidate.name == name && candidate.status != "deleted"))
     }
 
-    /// The group's Cinder group on a site, if it is known or can be found there.
+    /// Has Cinder make the group on a site; it takes a moment until it is there.
+    pub(crate) async fn make_volume_group(
+        &self,
+        access: &Access,
+        group: &Group,
+        site: SiteId,
+    ) -> StepResult<VolumeGroupId> {
+        let volume_type = group.document.volume_types.get(&site);
+        let volume_type = volume_type.ok_or_else(|| {
+            permanent(format!(
+                "the group has no volume type for site '{}'",
+                access.site_name
+            ))
+        })?;
+        let description = format!("Volumes of protection group {}", group.document.name);
+        let (name, group_type) = (name_of(group.id()), &self.options.group_type);
+        let made =
+            self.cloud
+                .create_volume_group(access, &name, &description, group_type, &volume_type.id);
+        made.await.or_fail().during("creating the Cinder group")
+    }
+
+    /// The group's Cinder group on a site: the one that is known, or another one of its name.
     async fn volume_group_at(
         &self,
         access: &Access,
@@ -43,10 +65,34 @@ impl World {
         site: SiteId,
     ) -> StepResult<Option<VolumeGroupId>> {
         if let Some(id) = group.consistency_group.volume_groups.get(&site) {
-            return Ok(Some(id.clone()));
+            let known = self.cloud.volume_group(access, id).await.absent().or_fail()?;
+            if known.is_some_and(|known| known.status != "deleted") {
+                return Ok(Some(id.clone()));
+            }
         }
         let found = self.find_volume_group(access, false, group.id()).await?;
         Ok(found.map(|found| found.id))
+    }
+
+    /// Somebody has deleted it by hand. It is bookkeeping that the service can do over, and no server is held up for it.
+    async fn make_again(
+        &self,
+        context: &StepContext<'_>,
+        access: &Access,
+        group: &Group,
+        site: SiteId,
+    ) -> StepResult<VolumeGroupId> {
+        tracing::warn!(
+            group = %group.id(), site = access.site_name,
+            "the Cinder group is gone and is made again"
+        );
+        let id = self.make_volume_group(access, group, site).await?;
+        self.change_group(group.id(), context.state.claim(), |group| {
+            group.consistency_group.volume_groups.insert(site, id.clone());
+            Ok(None)
+        })
+        .await?;
+        Ok(id)
     }
 
     /// Brings the volumes in (or out). Cinder takes one change at a time, so this waits for its turn.
@@ -63,13 +109,7 @@ impl World {
             Some(id) => id,
             // Nothing is in a group that isn't there.
             None if !wanted => return Ok(()),
-            None => {
-                return Err(permanent(format!(
-                    "the Cinder group '{}' is missing at site '{}': it was deleted by hand, or never made",
-                    name_of(group.id()),
-                    access.site_name
-                )));
-            }
+            None => self.make_again(context, &access, group, site).await?,
         };
         let doing = if wanted {
             "adding volumes to"
@@ -80,7 +120,7 @@ impl World {
         until(context, self.ticks, PATIENCE, &what, async || {
             let Some(now) = self.cloud.volume_group(&access, &id).await.absent().or_fail()? else {
                 return if wanted {
-                    Err(permanent(format!(
+                    Err(retryable(format!(
                         "the Cinder group {id} is gone from site '{}'",
                         access.site_name
                     )))
