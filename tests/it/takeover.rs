@@ -114,7 +114,10 @@ async fn o2_a_cinder_group_that_was_deleted_is_made_again() -> Result<()> {
     let ended = take_over(&pair, &group.id).await?;
     assert_eq!(ended["outcome"], "completed", "{ended:#}");
     let new = text(&groups().await?[0], "id")?.to_owned();
-    let volumes = pair.there.listed("volumev3", "/volumes/detail", "volumes").await?;
+    let volumes = pair
+        .there
+        .listed("volumev3", "/volumes/detail", "volumes")
+        .await?;
     ensure!(
         !volumes.is_empty() && volumes.iter().all(|volume| volume["group_id"] == new),
         "{volumes:#?}"

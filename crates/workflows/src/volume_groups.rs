@@ -51,9 +51,9 @@ impl World {
         })?;
         let description = format!("Volumes of protection group {}", group.document.name);
         let (name, group_type) = (name_of(group.id()), &self.options.group_type);
-        let made =
-            self.cloud
-                .create_volume_group(access, &name, &description, group_type, &volume_type.id);
+        let made = self
+            .cloud
+            .create_volume_group(access, &name, &description, group_type, &volume_type.id);
         made.await.or_fail().during("creating the Cinder group")
     }
 
