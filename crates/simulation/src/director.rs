@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use protector_domain::{GroupId, GroupStatus, Member, SagaId};
+use protector_domain::{ConsistencyGroupStatus, GroupId, GroupStatus, Member, SagaId};
 use protector_saga::Event;
 use protector_saga::state::decision;
 use tokio_util::sync::CancellationToken;
@@ -421,6 +421,10 @@ impl Plot {
             }
             return false;
         }
+        // What could not be made whole takes nothing on, and asking again and again outlasts the run.
+        if sim.was_not_established(self.group) {
+            self.stages.clear();
+        }
         let Some(stage) = self.stages.front() else {
             return true;
         };
@@ -492,6 +496,11 @@ impl Sim {
             self.violated("journal", "a request that was answered isn't there");
         }
         self.read_on(side, saga);
+    }
+
+    fn was_not_established(&self, id: GroupId) -> bool {
+        let group = self.databases[0].groups.get(&id);
+        group.is_some_and(|group| group.consistency_group.status == ConsistencyGroupStatus::Error)
     }
 
     /// Whether the second site could take the group over: it knows the servers, and has a whole snapshot.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use protector_domain::{Check, Member, MemberId};
-use protector_ports::array::Replica;
+use protector_ports::array::{ArrayAccess, Replica};
 use protector_ports::store::RecordedFacts;
 use protector_saga::StepContext;
 use serde::{Deserialize, Serialize};
@@ -153,25 +153,40 @@ impl Failover {
             .filter(|member| facts_of(context.state, member).is_ok())
             .collect();
         let array = self.target_array().await;
-        let choice = self
-            .chosen_before(&replicas)
+        let before = self.chosen_before(&pair.target, &replicas).await?;
+        let choice = before
             .or_else(|| choose(&replicas, &wanted, &array))
             .ok_or_else(|| permanent(self.nothing_to_choose(&array)))?;
         serde_json::to_value(choice).or_fail()
     }
 
     /// The last snapshot of the operation that is carried on, which holds all that was ever written: its servers were
-    /// stopped before. Nothing newer comes from that site, and its clones are of this one.
-    fn chosen_before(&self, replicas: &[Replica]) -> Option<Choice> {
-        self.order.adopts?;
+    /// stopped before. So it is where it is the newest; and where clones of it are there, which aren't mixed with those of
+    /// another one. A newer one is the schedule's then, from before the fence, and holds the same.
+    async fn chosen_before(&self, array: &ArrayAccess, replicas: &[Replica]) -> StepResult<Option<Choice>> {
+        if self.order.adopts.is_none() {
+            return Ok(None);
+        }
+        let complete = || replicas.iter().filter(|replica| replica.is_complete());
         let suffix = suffix(&self.order);
-        let complete = replicas.iter().filter(|replica| replica.is_complete());
-        let newest = complete.max_by_key(|replica| replica.created)?;
-        (newest.suffix == suffix).then(|| Choice {
+        let Some(last) = complete().find(|replica| replica.suffix == suffix) else {
+            return Ok(None);
+        };
+        let is_newest = complete().all(|replica| replica.created <= last.created);
+        if !is_newest && !self.has_clones(array).await? {
+            return Ok(None);
+        }
+        Ok(Some(Choice {
             suffix,
-            created: newest.created,
+            created: last.created,
             lost: BTreeMap::new(),
-        })
+        }))
+    }
+
+    async fn has_clones(&self, array: &ArrayAccess) -> StepResult<bool> {
+        let operation = self.order.maker().to_string();
+        let marked = self.world.array.marked_volumes(array, &operation).await;
+        Ok(marked.or_fail()?.iter().any(|(volume, _)| !volume.destroyed))
     }
 
     /// Why no snapshot will do.
