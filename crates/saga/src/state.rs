@@ -133,6 +133,11 @@ impl StepState {
         matches!(self.phase, StepPhase::Running | StepPhase::Undoing) && !self.interrupted
     }
 
+    /// Tries that failed in a row, since the operator's last word. One that its engine's end cut off is none of them.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// No more tries without an operator's word.
     pub fn is_exhausted(&self, node: &Node) -> bool {
         if self.asked {

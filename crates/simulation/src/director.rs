@@ -9,7 +9,7 @@ use protector_saga::state::decision;
 use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
-use crate::checks::{BESIDE, Books};
+use crate::checks::{Books, follows_from_accepting};
 use crate::database::Database;
 use crate::engines;
 use crate::history::History;
@@ -341,10 +341,10 @@ impl Director {
                 }
                 spoken.insert(saga, now);
                 let doubtful = reason.contains("'commit'");
-                // Who said of a new server that it may stay says so of the old one, too: nothing else ends it.
-                let beside = reason.contains(BESIDE);
+                // Who said of something that it may stay says so of what hangs on it, too: nothing else ends it.
+                let follows = follows_from_accepting(&reason);
                 let word = match sim.chance.below(10) {
-                    _ if beside => decision::ACCEPT,
+                    _ if follows => decision::ACCEPT,
                     0 if !calm => decision::ACCEPT,
                     1 if !calm && doubtful => decision::ROLL_BACK,
                     _ => decision::RETRY,

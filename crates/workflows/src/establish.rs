@@ -13,13 +13,15 @@ use serde_json::Value;
 use crate::failure::{OrFail, StepResult, permanent};
 use crate::plan::{Shape, compensatable};
 use crate::polling::until;
+use crate::volume_groups::is_going;
 use crate::world::World;
 
 const OWN: &str = "volume-group";
 const PEERS: &str = "peer-volume-group";
 
-/// The other site's engine makes its group when the bundle has reached it; the client may come back for that.
-const PATIENCE: Duration = Duration::from_secs(1800);
+/// The other site's engine makes its group when the bundle has reached it; the client may come back for that. One try of
+/// five, so half an hour in all.
+const PATIENCE: Duration = Duration::from_secs(360);
 
 pub(crate) struct Establish {
     world: Arc<World>,
@@ -46,7 +48,9 @@ impl Establish {
         let group = world.group(self.group).await?;
         let here = world.directory.local();
         let access = world.directory.tenant(here, &group).await.or_fail()?;
-        let id = match world.find_volume_group(&access, false, self.group).await? {
+        let found = world.find_volume_group(&access, false, self.group).await?;
+        // One that goes was an earlier try's, which was taken back.
+        let id = match found.filter(|found| !is_going(found)) {
             Some(found) => found.id,
             None => world.make_volume_group(&access, &group, here).await?,
         };

@@ -20,6 +20,11 @@ pub(crate) fn name_of(group: GroupId) -> String {
     format!("protector-{group}")
 }
 
+/// Whether it is on its way out, or gone.
+pub(crate) fn is_going(group: &VolumeGroup) -> bool {
+    matches!(group.status.as_str(), "deleting" | "deleted")
+}
+
 impl World {
     /// The group's Cinder group on a site, by its name.
     pub(crate) async fn find_volume_group(
@@ -66,12 +71,12 @@ impl World {
     ) -> StepResult<Option<VolumeGroupId>> {
         if let Some(id) = group.consistency_group.volume_groups.get(&site) {
             let known = self.cloud.volume_group(access, id).await.absent().or_fail()?;
-            if known.is_some_and(|known| known.status != "deleted") {
+            if known.is_some_and(|known| !is_going(&known)) {
                 return Ok(Some(id.clone()));
             }
         }
         let found = self.find_volume_group(access, false, group.id()).await?;
-        Ok(found.map(|found| found.id))
+        Ok(found.filter(|found| !is_going(found)).map(|found| found.id))
     }
 
     /// Somebody has deleted it by hand. It is bookkeeping that the service can do over, and no server is held up for it.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{FailoverOrder, GroupStatus, Member, OperationStatus, SagaId, Work};
-use protector_saga::SagaOutcome;
+use protector_saga::{SagaOutcome, State};
 
-use super::BESIDE;
+use super::follows_from_accepting;
 use crate::sim::Sim;
 use crate::world::{NAMES, Side, side_of};
 
@@ -35,6 +35,10 @@ impl Sim {
             (Ok(Work::UnplannedFailover(order)), SagaOutcome::RolledBack) if order.adopts.is_some() => None,
             (Ok(Work::UnplannedFailover(order)), SagaOutcome::RolledBack) => {
                 self.left(&order).or_else(|| self.without_cause(saga))
+            }
+            // It left what the operator said may stay.
+            (Ok(Work::AddMember { .. }), SagaOutcome::Abandoned) if self.books.accepted.contains(&saga) => {
+                None
             }
             (Ok(Work::AddMember { group, member }), _) => {
                 let done = outcome == SagaOutcome::Completed;
@@ -296,7 +300,16 @@ impl Sim {
         let blame = self.books.blames.get(&saga);
         let grave =
             blame.is_some_and(|blame| blame.grave > 0 || blame.steps.values().any(|count| *count >= 4));
-        !(grave || self.books.cancelled.contains(&saga) || self.world.broken > 0)
+        !(grave
+            || self.books.cancelled.contains(&saga)
+            || self.met_what_was_late(saga)
+            || self.world.broken > 0)
+    }
+
+    /// Whether it failed over something that an engine touched which had lost its lease.
+    fn met_what_was_late(&self, saga: SagaId) -> bool {
+        let error = self.books.state(saga).and_then(State::first_error);
+        error.is_some_and(|(_, text)| self.books.late_things.iter().any(|late| text.contains(late)))
     }
 
     /// What no retry outlasts must have happened, or somebody must have asked for it.
@@ -319,7 +332,7 @@ impl Sim {
         !(reason.contains(crate::hands::INJECTED)
             || reason.contains("did not end within")
             || reason.contains("engine stopped every time")
-            || (reason.contains(BESIDE) && self.books.accepted.contains(&saga))
+            || (self.books.accepted.contains(&saga) && follows_from_accepting(reason))
             || self.world.broken > 0)
     }
 

@@ -18,8 +18,14 @@ use crate::watch::Attempt;
 use crate::weather::Place;
 use crate::world::{Side, Time};
 
-/// What an operation says that waits because the operator has let a new server stay.
-pub const BESIDE: &str = "would run beside it";
+/// What an operation says that waits because the operator has let something stay: the old server doesn't start beside
+/// the new one, and what the new one has can't go.
+const AFTER_ACCEPTING: [&str; 2] = ["would run beside it", "is connected to hosts"];
+
+/// Whether something that was accepted has to be followed by accepting this.
+pub fn follows_from_accepting(reason: &str) -> bool {
+    AFTER_ACCEPTING.iter().any(|text| reason.contains(text))
+}
 
 struct Lease {
     owner: Option<Owner>,

@@ -6,6 +6,7 @@ use protector_domain::{SagaId, Work};
 use protector_ports::array::Mark;
 
 use crate::sim::{Sim, attempt};
+use crate::world::array::Volume;
 use crate::world::{NAMES, Side, Time};
 
 impl Sim {
@@ -149,6 +150,23 @@ impl Sim {
                 "fence of the array",
                 format!("a clone of {suffix} was made while {group} is still received"),
             );
+        }
+        // Of an operation whose clones were all taken back, who carries it on makes them anew.
+        let is_its = |volume: &Volume| {
+            !volume.destroyed
+                && volume
+                    .mark
+                    .as_ref()
+                    .is_some_and(|one| one.operation == mark.operation)
+        };
+        if self.world.arrays[target]
+            .volumes
+            .values()
+            .filter(|volume| is_its(volume))
+            .count()
+            <= 1
+        {
+            self.books.sources.remove(&mark.operation);
         }
         let source = self
             .books

@@ -370,6 +370,7 @@ impl Cloud for Hands {
             let row = (volume.clone(), name.to_owned(), key.clone());
             sim.cloud(access).transfers.insert(transfer.clone(), row);
             sim.books.made(transfer.as_str());
+            sim.books.touched(volume.as_str());
             Ok(Transfer {
                 id: transfer,
                 auth_key: SecretString::from(key),

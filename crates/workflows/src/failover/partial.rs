@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use protector_domain::{Member, MemberId, VolumeId};
-use protector_saga::{FailureClass, State, StepContext};
+use protector_saga::{FailureClass, State, StepContext, StepState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -34,6 +34,12 @@ pub(super) struct Committed {
 pub(super) fn given_up_at(state: &State, step: &str) -> Option<String> {
     let reason = state.output(step)?.get(GIVEN_UP)?;
     Some(reason.as_str()?.to_owned())
+}
+
+/// Whether a step that fails now isn't tried again. What the end of an engine cut off was no failure of the step.
+fn is_last_try(context: &StepContext<'_>) -> bool {
+    let failures = context.state.step(context.step).map_or(0, StepState::failures);
+    failures + 1 >= ATTEMPTS
 }
 
 impl Failover {
@@ -85,7 +91,7 @@ impl Failover {
         }
         match self.perform(context).await {
             Err(failure) if context.stop.is_cancelled() => Err(failure),
-            Err(failure) if failure.class == FailureClass::Permanent || context.attempt >= ATTEMPTS => {
+            Err(failure) if failure.class == FailureClass::Permanent || is_last_try(context) => {
                 tracing::warn!(
                     operation = %self.order.operation, member = member.instance_name, step = context.step,
                     reason = failure.message, "a member is given up"
@@ -108,9 +114,7 @@ impl Failover {
                 Some(reason) => Some(reason),
                 None => match self.verify_member(context, member, &there) {
                     Ok(()) => None,
-                    Err(failure)
-                        if failure.class == FailureClass::Permanent || context.attempt >= ATTEMPTS =>
-                    {
+                    Err(failure) if failure.class == FailureClass::Permanent || is_last_try(context) => {
                         Some(failure.message)
                     }
                     Err(failure) => return Err(failure),
