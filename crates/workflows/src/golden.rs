@@ -1,6 +1,6 @@
-//! The plans as they are, word for word. A journal is read by the plan that wrote it: whoever changes one of these
-//! raises its version (`protector_domain::Work`), and the journals of the release before are refused with a message,
-//! never misread.
+//! The plans as they are, word for word. A journal is read by the plan that wrote it: whoever changes the steps of one of
+//! these, or their order, raises its version (`protector_domain::Work`), and the journals of the release before are refused
+//! with a message, never misread. How long and how often a step is tried is in no journal, and may change.
 
 use std::fmt::Write;
 
