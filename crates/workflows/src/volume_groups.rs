@@ -26,7 +26,7 @@ pub(crate) fn is_going(group: &VolumeGroup) -> bool {
 }
 
 impl World {
-    /// The group's Cinder group on a site, by its name.
+    /// The group's Cinder group on a site, by its name. One that is on its way out only where there is no other.
     pub(crate) async fn find_volume_group(
         &self,
         access: &Access,
@@ -37,7 +37,8 @@ impl World {
         let groups = self.cloud.volume_groups(access, all_projects).await.or_fail()?;
         Ok(groups
             .into_iter()
-            .find(|candidate| candidate.name == name && candidate.status != "deleted"))
+            .filter(|candidate| candidate.name == name && candidate.status != "deleted")
+            .min_by_key(is_going))
     }
 
     /// Has Cinder make the group on a site; it takes a moment until it is there.

@@ -152,20 +152,12 @@ impl Sim {
             );
         }
         // Of an operation whose clones were all taken back, who carries it on makes them anew.
-        let is_its = |volume: &Volume| {
-            !volume.destroyed
-                && volume
-                    .mark
-                    .as_ref()
-                    .is_some_and(|one| one.operation == mark.operation)
+        let is_its = |volume: &&Volume| {
+            let of = volume.mark.as_ref().map(|one| &one.operation);
+            !volume.destroyed && of == Some(&mark.operation)
         };
-        if self.world.arrays[target]
-            .volumes
-            .values()
-            .filter(|volume| is_its(volume))
-            .count()
-            <= 1
-        {
+        let clones = self.world.arrays[target].volumes.values().filter(is_its);
+        if clones.count() <= 1 {
             self.books.sources.remove(&mark.operation);
         }
         let source = self
