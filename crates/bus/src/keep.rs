@@ -248,7 +248,7 @@ mod tests {
         for _ in 0..1000 {
             publisher.wake();
         }
-        assert!(began.elapsed() < Duration::from_millis(100));
+        assert!(began.elapsed() < Duration::from_secs(2));
         log.wait_for("is unreachable").await;
         stop.cancel();
         task.await.unwrap();

@@ -221,6 +221,10 @@ impl Inner {
             return Err(error);
         }
         tokio::time::sleep(pause).await;
+        // A busy machine may have slept for longer than it was asked to.
+        if Instant::now() >= deadline {
+            return Err(error);
+        }
         Ok(())
     }
 

@@ -508,5 +508,5 @@ async fn pages_and_renewals_come_out_of_one_time() {
     };
     let started = std::time::Instant::now();
     client().volumes(&access, false).await.unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(5));
 }

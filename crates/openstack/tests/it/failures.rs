@@ -291,7 +291,7 @@ async fn a_wait_longer_than_the_time_left_is_not_begun() {
         .await;
     let started = Instant::now();
     client().volume(&site.access(), &id()).await.unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(site.calls().len(), 1);
 }
 
