@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::fencing::until_held;
 use crate::harness::protection::Group;
-use crate::harness::{Pair, Stack, names};
+use crate::harness::{Pair, Stack, Trouble, names};
 use crate::takeover::take_over;
 
 const AT_ONCE: usize = 4;
@@ -68,6 +68,10 @@ async fn stopped(engine: &Program) -> Result<()> {
 
 impl Scene {
     async fn stopped_at(place: &str) -> Result<Self> {
+        Self::stopped_meanwhile(place, &[]).await
+    }
+
+    async fn stopped_meanwhile(place: &str, troubles: &[Trouble]) -> Result<Self> {
         let mut stack = Stack::configured("[engine]\nfencing_interval_ms = 500\n").await?;
         let pair = stack.pair("demo").await?;
         let group = stack.protected(&pair, "web", 1).await?;
@@ -83,6 +87,9 @@ impl Scene {
         for device in stack.simulation.devices("site-a", server).await? {
             let marker = format!("web-0 {device} last");
             stack.simulation.write("site-a", server, &device, &marker).await?;
+        }
+        for trouble in troubles {
+            trouble.cause(&stack.simulation).await?;
         }
         let operation = pair.failover(&group.id, json!({})).await?;
         stopped(&engine).await?;
@@ -119,11 +126,18 @@ impl Scene {
         let service = self.stack.b.sign_in("protector").await?;
         let kept = service.listed("volumev3", "/volumes/detail", "volumes").await?;
         ensure!(kept.is_empty(), "the service keeps {kept:#?}");
-        let array = self.stack.simulation.array_state("fa-b").await?;
-        let live = array["volumes"].as_array().into_iter().flatten();
-        let live = live.filter(|volume| volume["destroyed"] == false).count();
-        ensure!(live == 2, "{live} volumes on the array: {:#}", array["volumes"]);
+        let live = self.array_volumes().await?;
+        ensure!(live.len() == 2, "{} volumes on the array: {live:#?}", live.len());
         Ok(())
+    }
+
+    async fn array_volumes(&self) -> Result<Vec<Value>> {
+        let array = self.stack.simulation.array_state("fa-b").await?;
+        let all = array["volumes"].as_array().into_iter().flatten();
+        Ok(all
+            .filter(|volume| volume["destroyed"] == false)
+            .cloned()
+            .collect())
     }
 
     /// Everything that was written before the server stopped is on the disks.
@@ -178,6 +192,16 @@ impl Scene {
     }
 }
 
+/// The lost site has heard of the takeover.
+async fn flag_down(scene: &Scene) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    while scene.flags().await? > 0 {
+        ensure!(Instant::now() < end, "the flag stays up");
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 async fn carried_on(place: &str, loss: Loss) -> Result<()> {
     let mut scene = Scene::stopped_at(place).await?;
     // Once the last snapshot is complete it holds all that was ever written.
@@ -221,11 +245,7 @@ async fn carried_on(place: &str, loss: Loss) -> Result<()> {
     };
     let (here, there) = (seen(&scene.pair.here).await?, seen(&scene.pair.there).await?);
     ensure!(here == there && here[2] == "site-b", "{here} and {there}");
-    let end = Instant::now() + PATIENCE;
-    while scene.flags().await? > 0 {
-        ensure!(Instant::now() < end, "the flag stays up");
-        sleep(Duration::from_millis(100)).await;
-    }
+    flag_down(&scene).await?;
     scene.is_here_once().await?;
     for site in [&scene.stack.a, &scene.stack.b] {
         let (well, said) = site.says("protector-manage", &["orphans", "list"]).await?;
@@ -280,4 +300,32 @@ async fn o2_an_engine_that_was_frozen_leaves_what_was_carried_on_alone() -> Resu
         Loss::Frozen,
     )
     .await
+}
+
+#[tokio::test]
+async fn o2_a_clone_that_was_on_its_way_when_the_site_was_lost_does_not_stay() -> Result<()> {
+    let clone = |part: &str| Trouble::at("fa-b", "POST /volumes$").query(part).times(1);
+    // The engine stops itself after the first one, which leaves the second one the time to be sent.
+    let troubles = [
+        clone("-0-").held_back(),
+        clone("-1-").held_back_for(Duration::from_secs(30)),
+    ];
+    let mut scene = Scene::stopped_meanwhile("clone-volume/0@after-outcome", &troubles).await?;
+    scene.lose(Loss::Frozen).await?;
+    let ended = take_over(&scene.pair, &scene.group.id).await?;
+    ensure!(ended["outcome"] == "completed", "{ended:#}");
+    scene.is_here_once().await?;
+    let end = Instant::now() + PATIENCE;
+    while scene.array_volumes().await?.len() < 3 {
+        ensure!(Instant::now() < end, "the clone wasn't made once more");
+        sleep(Duration::from_millis(100)).await;
+    }
+    scene.bring_back(Loss::Frozen).await?;
+    scene.operation(|now| !now["outcome"].is_null()).await?;
+    until_held(&scene.pair, &scene.group).await?;
+    scene.pair.reversed().push(&scene.group.id).await?;
+    flag_down(&scene).await?;
+    scene.is_here_once().await?;
+    scene.nothing_is_lost().await?;
+    scene.stack.nobody_panicked()
 }

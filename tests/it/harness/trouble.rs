@@ -1,5 +1,7 @@
 //! What is done to a cloud or an array: which calls are hit, and what they meet instead of an answer.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -21,6 +23,13 @@ impl Trouble {
             rule["method"] = json!(method);
         }
         Self { place, rule }
+    }
+
+    /// Only those whose query has this in it.
+    #[must_use]
+    pub fn query(mut self, part: &str) -> Self {
+        self.rule["query"] = json!(part);
+        self
     }
 
     /// From the nth of them on.
@@ -79,7 +88,12 @@ impl Trouble {
     /// It is held back for as long as a test on a busy machine needs to act meanwhile, and then done as always.
     #[must_use]
     pub fn held_back(self) -> Self {
-        self.meets(json!({"kind": "delay", "millis": 3000}))
+        self.held_back_for(Duration::from_secs(3))
+    }
+
+    #[must_use]
+    pub fn held_back_for(self, time: Duration) -> Self {
+        self.meets(json!({"kind": "delay", "millis": time.as_millis()}))
     }
 
     pub async fn cause(&self, simulation: &Simulation) -> Result<()> {

@@ -8,12 +8,16 @@
 //! The operation's own engine looks for the flag as it goes on: before a step that makes, starts or removes something. It
 //! may be long after, when its site has come back. Once it sees the flag it leaves everything as it stands, and so does
 //! its way back: what it made isn't its own any more. The flag comes down when the site that was lost has heard of the
-//! takeover ([`Fencer`](crate::Fencer)).
+//! takeover ([`Fencer`](crate::Fencer)), which it only takes in when its own operation has ended.
+//!
+//! A clone that was on its way meanwhile may have been made once more, where the first one had left its name by then.
+//! Nobody uses it, and it goes with the flag.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use protector_domain::{Member, OperationId, ServerId};
+use protector_ports::array::ArrayAccess;
 use protector_ports::cloud::Access;
 use protector_saga::{Event, State, StepContext, StepPhase};
 use serde_json::{Value, json};
@@ -21,9 +25,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::facts::Inspected;
-use super::names::step;
+use super::names::{clone_prefix, step};
 use super::{Failover, Manner, recorded, split};
 use crate::failure::{OrFail, StepResult, retryable};
+use crate::world::World;
 
 /// A step of the operation goes on for so long without a new look at the flag.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -31,8 +36,22 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The flag that says that the other site carries the operation on.
-pub(crate) fn flag(operation: OperationId) -> String {
+fn flag(operation: OperationId) -> String {
     format!("dr-{}-taken-over", operation.short())
+}
+
+/// The end of an operation that was carried on, once its own engine has left it: nothing is made under its marks any more.
+pub(crate) async fn release(world: &World, array: &ArrayAccess, operation: OperationId) -> StepResult<()> {
+    let (id, prefix) = (operation.to_string(), clone_prefix(operation));
+    let marked = world.array.marked_volumes(array, &id).await.or_fail()?;
+    for (volume, _) in marked {
+        // What is used bears the name that Cinder gave it.
+        if !volume.destroyed && volume.connections == 0 && volume.name.starts_with(&prefix) {
+            tracing::info!(%operation, volume = volume.name, "a clone that came too late for anybody is removed");
+            world.array.destroy_volume(array, &volume.name).await.or_fail()?;
+        }
+    }
+    world.array.lower_flag(array, &flag(operation)).await.or_fail()
 }
 
 /// When the flag was last seen to be down, by both clocks: one of them stands still while a machine is suspended.

@@ -50,7 +50,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 use self::adoption::LastLook;
-pub(crate) use self::adoption::flag;
+pub(crate) use self::adoption::release;
 pub(crate) use self::facts::{Recording, record};
 pub use self::left_behind::Remnant;
 use self::made::Made;

@@ -1,6 +1,6 @@
 //! The names and marks by which everything that a failover makes is found again, without any memory.
 
-use protector_domain::{FailoverOrder, Member, MemberVolume};
+use protector_domain::{FailoverOrder, Member, MemberVolume, OperationId};
 use protector_ports::array::Mark;
 
 /// One disk of the group, with its place in the plan.
@@ -30,6 +30,11 @@ pub(super) fn suffix(order: &FailoverOrder) -> String {
     format!("dr-{}", order.maker().short())
 }
 
+/// What the first names of an operation's clones begin with.
+pub(super) fn clone_prefix(maker: OperationId) -> String {
+    format!("dr-{}-", maker.short())
+}
+
 /// The first name of a clone, before Cinder gives it its own.
 pub(super) fn clone_name(order: &FailoverOrder, disk: Disk<'_>) -> String {
     let volume: String = disk
@@ -40,7 +45,7 @@ pub(super) fn clone_name(order: &FailoverOrder, disk: Disk<'_>) -> String {
         .filter(char::is_ascii_alphanumeric)
         .take(8)
         .collect();
-    format!("dr-{}-{}-{volume}", order.maker().short(), disk.index)
+    format!("{}{}-{volume}", clone_prefix(order.maker()), disk.index)
 }
 
 pub(super) fn mark(order: &FailoverOrder, disk: Disk<'_>) -> Mark {

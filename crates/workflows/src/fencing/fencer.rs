@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{hold_array, hold_servers};
 use crate::Workflows;
-use crate::failover::flag;
+use crate::failover;
 use crate::failure::{OrFail, StepResult};
 use crate::rounds::{Round, go_round};
 use crate::world::World;
@@ -81,11 +81,13 @@ impl Fencer {
         if fence.site_id == here {
             return Ok(true);
         }
-        if group.sync.peer.is_none_or(|told| told.epoch < fence.epoch) {
+        let is_told = group.sync.peer.is_some_and(|told| told.epoch >= fence.epoch);
+        // The same failover again makes what was missing under the same marks.
+        if !is_told || group.status.is_in_transit() {
             return Ok(false);
         }
         let array = world.directory.array(group, here).await.or_fail()?;
-        world.array.lower_flag(&array, &flag(operation)).await.or_fail()?;
+        failover::release(world, &array, operation).await?;
         Ok(true)
     }
 
