@@ -278,8 +278,11 @@ protector_up() {
     for l in $SITES; do wait_port protector-api-$l $(port $l protector) 30; done
     say "protector is up on both sites"
 }
-# Both arrays sign their own certificates; protector is given both.
-array_certificates() { cat "$DIR"/arrays/tls/*.crt >"$DIR/arrays/ca.pem" && echo "$DIR/arrays/ca.pem"; }
+# Both arrays sign their own certificates; protector is given both. It may be reading the file of before right now.
+array_certificates() {
+    local file=$DIR/arrays/ca.pem
+    cat "$DIR"/arrays/tls/*.crt >"$file.new" && mv "$file.new" "$file" && echo "$file"
+}
 protector_down() { local l; for l in $SITES; do stop protector-engine-$l; stop protector-api-$l; done; }
 
 # --- one site, gone and back -----------------------------------------------------------------------------------
