@@ -65,6 +65,11 @@ pub fn all() -> anyhow::Result<Tally> {
     );
     report(&mut tally, "file sizes", sizes(&files)?);
     report(&mut tally, "words", words(&files)?);
+    report(
+        &mut tally,
+        "simulated code chooses by no chance",
+        chances(&files)?,
+    );
     Ok(tally)
 }
 
@@ -153,9 +158,44 @@ fn words(files: &[String]) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
+/// Crates that the simulation runs: a seed must give the same history again.
+const SIMULATED: &[&str] = &[
+    "crates/saga/src/",
+    "crates/workflows/src/",
+    "crates/simulation/src/",
+];
+
+fn chances(files: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|it| is_simulated(it)) {
+        let text = fs::read_to_string(shell::root().join(file))?;
+        found.extend(unbiased(&text).map(|line| format!("{file}:{line}: a select! without `biased;`")));
+    }
+    Ok(found)
+}
+
+fn is_simulated(file: &str) -> bool {
+    file.ends_with(".rs") && SIMULATED.iter().any(|folder| file.starts_with(folder))
+}
+
+/// The lines where a `select!` begins that polls its branches in an order of tokio's own choice.
+fn unbiased(text: &str) -> impl Iterator<Item = usize> {
+    let lines = text.lines().zip(text.lines().skip(1)).zip(1..);
+    lines
+        .filter(|((line, next), _)| line.trim_end().ends_with("select! {") && next.trim() != "biased;")
+        .map(|(_, number)| number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_select_that_chooses_by_chance_is_found() {
+        let text =
+            "tokio::select! {\n    biased;\n}\nlet it = tokio::select! {\n    one = two() => one,\n}\n";
+        assert_eq!(unbiased(text).collect::<Vec<_>>(), [4]);
+    }
 
     #[test]
     fn product_code_is_the_source_of_product_crates() {

@@ -32,8 +32,9 @@ impl Run<'_> {
         for step in late {
             let stop = self.driver.stop_token();
             let swept = tokio::select! {
-                swept = self.sweep_step(&step, &mut fate) => swept,
+                biased;
                 () = stop.cancelled() => Err("the engine stops".to_owned()),
+                swept = self.sweep_step(&step, &mut fate) => swept,
             };
             match swept {
                 Ok(()) => {
