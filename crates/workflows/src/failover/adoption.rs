@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::facts::Inspected;
-use super::names::{clone_prefix, step};
+use super::names::{name_prefix, step};
 use super::{Failover, Manner, recorded, split};
 use crate::failure::{OrFail, StepResult, retryable};
 use crate::world::World;
@@ -42,7 +42,7 @@ fn flag(operation: OperationId) -> String {
 
 /// The end of an operation that was carried on, once its own engine has left it: nothing is made under its marks any more.
 pub(crate) async fn release(world: &World, array: &ArrayAccess, operation: OperationId) -> StepResult<()> {
-    let (id, prefix) = (operation.to_string(), clone_prefix(operation));
+    let (id, prefix) = (operation.to_string(), name_prefix(operation));
     let marked = world.array.marked_volumes(array, &id).await.or_fail()?;
     for (volume, _) in marked {
         // What is used bears the name that Cinder gave it.

@@ -30,8 +30,8 @@ pub(super) fn suffix(order: &FailoverOrder) -> String {
     format!("dr-{}", order.maker().short())
 }
 
-/// What the first names of an operation's clones begin with.
-pub(super) fn clone_prefix(maker: OperationId) -> String {
+/// What the first names of an operation's clones begin with, and those of its transfers.
+pub(super) fn name_prefix(maker: OperationId) -> String {
     format!("dr-{}-", maker.short())
 }
 
@@ -45,7 +45,7 @@ pub(super) fn clone_name(order: &FailoverOrder, disk: Disk<'_>) -> String {
         .filter(char::is_ascii_alphanumeric)
         .take(8)
         .collect();
-    format!("{}{}-{volume}", clone_prefix(order.maker()), disk.index)
+    format!("{}{}-{volume}", name_prefix(order.maker()), disk.index)
 }
 
 pub(super) fn mark(order: &FailoverOrder, disk: Disk<'_>) -> Mark {
@@ -73,7 +73,7 @@ pub(super) fn volume_description(order: &FailoverOrder, disk: Disk<'_>) -> Strin
 
 /// What the names of an operation's transfers begin with.
 pub(super) fn transfer_prefix(order: &FailoverOrder) -> String {
-    format!("dr-{}-", order.maker().short())
+    name_prefix(order.maker())
 }
 
 /// What the description of a port says.
